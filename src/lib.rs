@@ -1,0 +1,6 @@
+//! kmsd: a self-hosted key management service. `ARCHITECTURE.md` is the map.
+
+#![forbid(unsafe_code)]
+
+pub mod env;
+pub mod model;

@@ -1,0 +1,3 @@
+//! Nouns: what kmsd is about. Pure: no I/O, no HTTP, no SQL.
+
+pub mod time;
