@@ -2,5 +2,6 @@
 
 #![forbid(unsafe_code)]
 
+pub mod crypto;
 pub mod env;
 pub mod model;
