@@ -12,6 +12,10 @@ pub mod kdf;
 pub mod row;
 pub mod sealed;
 
+pub mod keyring;
+pub mod material;
+pub mod root;
+
 #[cfg(test)]
 mod testing;
 
