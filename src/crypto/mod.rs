@@ -16,6 +16,10 @@ pub mod keyring;
 pub mod material;
 pub mod root;
 
+pub mod password;
+pub mod signing_key;
+pub mod token_key;
+
 #[cfg(test)]
 mod testing;
 
