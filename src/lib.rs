@@ -4,4 +4,6 @@
 
 pub mod crypto;
 pub mod env;
+pub mod limits;
 pub mod model;
+pub mod store;

@@ -1,3 +1,13 @@
 //! Nouns: what kmsd is about. Pure: no I/O, no HTTP, no SQL.
 
+pub mod access;
+pub mod action;
+pub mod audit;
+pub mod caller;
+pub mod error;
+pub mod identity;
+pub mod ids;
+pub mod key;
+pub mod spec;
+pub mod state;
 pub mod time;

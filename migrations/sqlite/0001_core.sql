@@ -1,0 +1,172 @@
+-- Times are milliseconds since 1970. Columns named seal are row seals (threat model 5.4).
+-- The PostgreSQL folder holds the same tables; a test holds the two together.
+
+CREATE TABLE deployment (
+    one         INTEGER NOT NULL PRIMARY KEY CHECK (one = 1),
+    id          TEXT    NOT NULL,
+    home_region TEXT    NOT NULL,
+    root_id     TEXT    NOT NULL,
+    root_check  BLOB    NOT NULL,
+    sealed_key  BLOB    NOT NULL,
+    created_at  INTEGER NOT NULL
+) STRICT;
+
+-- high_water: the latest time that destruction has believed (threat model 5.5).
+-- flushes: counts commits made only to flush the records of earlier ones to disk.
+CREATE TABLE clock (
+    one        INTEGER NOT NULL PRIMARY KEY CHECK (one = 1),
+    high_water INTEGER NOT NULL,
+    flushes    INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE domains (
+    id         TEXT    NOT NULL PRIMARY KEY,
+    name       TEXT    NOT NULL UNIQUE,
+    created_at INTEGER NOT NULL,
+    seal       BLOB    NOT NULL
+) STRICT;
+
+CREATE TABLE projects (
+    id         TEXT    NOT NULL PRIMARY KEY,
+    domain_id  TEXT    NOT NULL REFERENCES domains (id),
+    name       TEXT    NOT NULL,
+    account_id TEXT    NOT NULL UNIQUE,
+    created_at INTEGER NOT NULL,
+    seal       BLOB    NOT NULL,
+    UNIQUE (domain_id, name)
+) STRICT;
+
+-- The keys between root and material (threat model 5.1), sealed by the root named beside them.
+CREATE TABLE project_keys (
+    project_id TEXT    NOT NULL REFERENCES projects (id),
+    epoch      INTEGER NOT NULL,
+    root_id    TEXT    NOT NULL,
+    sealed_key BLOB    NOT NULL,
+    created_at INTEGER NOT NULL,
+    PRIMARY KEY (project_id, epoch)
+) STRICT;
+
+-- How many keys a project has in a region, so that the quota is exact and costs no counting.
+CREATE TABLE project_usage (
+    project_id TEXT    NOT NULL REFERENCES projects (id),
+    region     TEXT    NOT NULL,
+    key_count  INTEGER NOT NULL CHECK (key_count >= 0),
+    PRIMARY KEY (project_id, region)
+) STRICT;
+
+CREATE TABLE users (
+    id                TEXT    NOT NULL PRIMARY KEY,
+    domain_id         TEXT    NOT NULL REFERENCES domains (id),
+    name              TEXT    NOT NULL,
+    password_hash     TEXT    NOT NULL,
+    enabled           INTEGER NOT NULL CHECK (enabled IN (0, 1)),
+    tokens_valid_from INTEGER NOT NULL,
+    created_at        INTEGER NOT NULL,
+    seal              BLOB    NOT NULL,
+    UNIQUE (domain_id, name)
+) STRICT;
+
+CREATE TABLE role_assignments (
+    user_id    TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    project_id TEXT NOT NULL REFERENCES projects (id),
+    role       TEXT NOT NULL,
+    seal       BLOB NOT NULL,
+    PRIMARY KEY (user_id, project_id, role)
+) STRICT;
+
+CREATE TABLE access_keys (
+    id            TEXT    NOT NULL PRIMARY KEY,
+    user_id       TEXT    NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    project_id    TEXT    NOT NULL REFERENCES projects (id),
+    sealed_secret BLOB    NOT NULL,
+    enabled       INTEGER NOT NULL CHECK (enabled IN (0, 1)),
+    expires_at    INTEGER,
+    created_at    INTEGER NOT NULL,
+    seal          BLOB    NOT NULL
+) STRICT;
+
+-- Key pairs that sign kmsd's own tokens; the newest signs, all verify.
+CREATE TABLE token_keys (
+    id             TEXT    NOT NULL PRIMARY KEY,
+    sealed_private BLOB    NOT NULL,
+    created_at     INTEGER NOT NULL,
+    seal           BLOB    NOT NULL
+) STRICT;
+
+CREATE TABLE revoked_tokens (
+    id         TEXT    NOT NULL PRIMARY KEY,
+    expires_at INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE keys (
+    project_id          TEXT    NOT NULL REFERENCES projects (id),
+    region              TEXT    NOT NULL,
+    id                  TEXT    NOT NULL,
+    name                TEXT    NOT NULL,
+    spec                TEXT    NOT NULL,
+    key_usage           TEXT    NOT NULL,
+    origin              TEXT    NOT NULL,
+    description         TEXT    NOT NULL,
+    key_state           INTEGER NOT NULL CHECK (key_state IN (2, 3, 4, 5)),
+    delete_at           INTEGER,
+    current_version     INTEGER,
+    material_expires_at INTEGER,
+    enterprise_project  TEXT    NOT NULL,
+    created_at          INTEGER NOT NULL,
+    created_by          TEXT    NOT NULL,
+    revision            INTEGER NOT NULL,
+    seal                BLOB    NOT NULL,
+    PRIMARY KEY (project_id, region, id),
+    CHECK ((key_state = 4) = (delete_at IS NOT NULL)),
+    CHECK (key_state NOT IN (2, 3) OR current_version IS NOT NULL),
+    CHECK (key_state <> 5 OR current_version IS NULL)
+) STRICT;
+CREATE UNIQUE INDEX keys_by_name ON keys (project_id, region, name);
+CREATE INDEX keys_by_age ON keys (project_id, region, created_at, id);
+CREATE INDEX keys_by_deletion ON keys (delete_at) WHERE key_state = 4;
+
+-- Material, sealed under its project's key. A version never changes; it is only ever destroyed.
+CREATE TABLE key_versions (
+    project_id TEXT    NOT NULL,
+    region     TEXT    NOT NULL,
+    key_id     TEXT    NOT NULL,
+    version    INTEGER NOT NULL,
+    epoch      INTEGER NOT NULL,
+    sealed     BLOB    NOT NULL,
+    created_at INTEGER NOT NULL,
+    PRIMARY KEY (project_id, region, key_id, version),
+    FOREIGN KEY (project_id, region, key_id) REFERENCES keys (project_id, region, id)
+) STRICT;
+
+-- What remains of a destroyed key.
+CREATE TABLE tombstones (
+    project_id   TEXT    NOT NULL,
+    region       TEXT    NOT NULL,
+    key_id       TEXT    NOT NULL,
+    revision     INTEGER NOT NULL,
+    destroyed_at INTEGER NOT NULL,
+    PRIMARY KEY (project_id, region, key_id)
+) STRICT;
+
+-- One row for every authenticated call and every refused credential. writer is one run of one
+-- process, seq counts its records: together they tell whether a commit happened.
+CREATE TABLE audit (
+    writer      TEXT    NOT NULL,
+    seq         INTEGER NOT NULL,
+    at          INTEGER NOT NULL,
+    request_id  TEXT    NOT NULL,
+    credential  TEXT    NOT NULL,
+    user_id     TEXT    NOT NULL,
+    user_name   TEXT    NOT NULL,
+    project_id  TEXT    NOT NULL,
+    address     TEXT    NOT NULL,
+    action      TEXT    NOT NULL,
+    region      TEXT    NOT NULL,
+    key_id      TEXT    NOT NULL,
+    revision    INTEGER NOT NULL,
+    outcome     TEXT    NOT NULL,
+    detail      TEXT    NOT NULL,
+    duration_us INTEGER NOT NULL,
+    PRIMARY KEY (writer, seq)
+) STRICT;
+CREATE INDEX audit_by_time ON audit (at);

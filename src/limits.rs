@@ -1,0 +1,47 @@
+//! Every bound, each with its reason.
+
+use std::time::Duration;
+
+/// Body of a request on Huawei's and IAM's paths. The largest legal one (import-key-material) is
+/// under 13 KiB.
+pub const BODY_BYTES: usize = 64 * 1024;
+
+/// How long a body may take to arrive (threat model I-22): actix bounds the head only.
+pub const BODY_TIME: Duration = Duration::from_secs(10);
+
+/// How long a head may take to arrive (I-22).
+pub const HEAD_TIME: Duration = Duration::from_secs(5);
+
+/// How deep JSON may be nested (I-22); no legal request goes deeper than six.
+pub const JSON_DEPTH: usize = 32;
+
+/// How many members JSON may have in all (I-22).
+pub const JSON_MEMBERS: usize = 1000;
+
+/// Our own tokens (I-5). Ours are about 700 bytes.
+pub const TOKEN_BYTES: usize = 8 * 1024;
+
+/// Tokens that are checked online: the vendor's are long opaque strings.
+pub const OUTSIDE_TOKEN_BYTES: usize = 16 * 1024;
+
+/// Rows of a page when the caller names no limit (contract, section 7.5).
+pub const PAGE_ROWS: u32 = 2000;
+
+/// Checked credentials kept in memory: at most this many, some 1 KiB each.
+pub const CACHED_CREDENTIALS: u64 = 10_000;
+
+/// Changes and records waiting for the database; beyond it the answer is 503 at once (I-49).
+pub const QUEUED_WRITES: usize = 4096;
+
+/// How often a change is tried again after losing a race (architecture: read, decide, save).
+pub const CONFLICT_RETRIES: u32 = 5;
+
+/// Refused credentials of one source per second that get a record each; more are counted and
+/// the count is recorded (I-45).
+pub const REFUSAL_RECORDS_PER_SECOND: u32 = 10;
+
+/// Keys that one step of upkeep destroys (I-40: bounded steps).
+pub const DESTROYED_PER_STEP: i64 = 100;
+
+/// How long a graceful stop waits for calls in flight.
+pub const STOP_SECONDS: u64 = 8;

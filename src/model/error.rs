@@ -1,0 +1,147 @@
+//! What can go wrong, by meaning. How a refusal looks on the wire is each dialect's own business:
+//! each has one exhaustive `match`, so a new meaning does not compile until both have answered.
+
+use std::time::Duration;
+
+use super::action::Action;
+use super::state::Verdict;
+use super::time::Timestamp;
+
+/// Why a call was not carried out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Error {
+    /// No route has this path.
+    UnknownPath,
+    /// The path exists, with other methods: those that are allowed.
+    WrongMethod(Vec<&'static str>),
+    /// The body is larger than this many bytes.
+    BodyTooLarge(usize),
+    /// The body did not arrive in time.
+    BodyTooSlow,
+    /// The request cannot be read at all: the reason.
+    Unreadable(String),
+    /// The body is not a JSON object: the reason.
+    NotJson(String),
+    /// A mandatory member is missing or empty.
+    Missing(String),
+    /// A member breaks its rule.
+    Invalid {
+        /// Which one.
+        member: String,
+        /// Why, completing "*member* …".
+        why: String,
+    },
+
+    /// There is no credential.
+    NoCredential,
+    /// The token is not one that we can accept: the reason, which tells an attacker nothing.
+    InvalidToken(&'static str),
+    /// The token ended at this moment.
+    ExpiredToken(Timestamp),
+    /// The signature does not hold: the reason.
+    BadSignature(String),
+    /// User and password do not fit, or the user may not sign in.
+    BadPassword,
+    /// The credential is for a domain; keys need a project.
+    NeedsProjectScope,
+    /// The project in the URL is not the credential's.
+    WrongProject,
+    /// No role of the caller reaches this action.
+    Forbidden(Action),
+    /// The requested scope is not one of the caller's, or does not exist.
+    NoSuchScope,
+    /// The token asked about is unknown, expired or revoked.
+    TokenNotFound,
+
+    /// No such key in the caller's project.
+    KeyNotFound,
+    /// The key's state does not allow the action.
+    WrongState(Action, Verdict),
+    /// Another key has this name.
+    NameTaken,
+    /// The name is kept for keys of services.
+    ReservedName,
+    /// The spec cannot have this usage.
+    UsageMismatch {
+        /// The key's spec.
+        spec: &'static str,
+        /// The usage that was asked for.
+        usage: &'static str,
+    },
+    /// Keys of this spec cannot be imported.
+    NotImportable(&'static str),
+    /// kmsd cannot make material of this spec.
+    SpecNotOffered(&'static str),
+    /// There is no such keystore.
+    KeystoreNotFound,
+    /// The project has as many keys as it may.
+    KeyQuotaReached(u64),
+
+    /// Too many requests; try again after this.
+    Throttled(Duration),
+    /// Something that kmsd needs does not answer: what, for the log.
+    Unavailable(String),
+    /// Others changed the same thing at the same time, again and again.
+    Conflict,
+    /// A fault of ours: the chain of causes, for the log only.
+    Internal(String),
+}
+
+/// The result of a verb.
+pub type Result<T> = std::result::Result<T, Error>;
+
+impl Error {
+    /// The meaning in a word, for audit records and metrics. Stored, so it never changes.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Error::UnknownPath => "unknown-path",
+            Error::WrongMethod(_) => "wrong-method",
+            Error::BodyTooLarge(_) => "body-too-large",
+            Error::BodyTooSlow => "body-too-slow",
+            Error::Unreadable(_) => "unreadable",
+            Error::NotJson(_) => "not-json",
+            Error::Missing(_) => "missing-member",
+            Error::Invalid { .. } => "invalid-member",
+            Error::NoCredential => "no-credential",
+            Error::InvalidToken(_) => "invalid-token",
+            Error::ExpiredToken(_) => "expired-token",
+            Error::BadSignature(_) => "bad-signature",
+            Error::BadPassword => "bad-password",
+            Error::NeedsProjectScope => "needs-project-scope",
+            Error::WrongProject => "wrong-project",
+            Error::Forbidden(_) => "forbidden",
+            Error::NoSuchScope => "no-such-scope",
+            Error::TokenNotFound => "token-not-found",
+            Error::KeyNotFound => "key-not-found",
+            Error::WrongState(..) => "wrong-state",
+            Error::NameTaken => "name-taken",
+            Error::ReservedName => "reserved-name",
+            Error::UsageMismatch { .. } => "usage-mismatch",
+            Error::NotImportable(_) => "not-importable",
+            Error::SpecNotOffered(_) => "spec-not-offered",
+            Error::KeystoreNotFound => "keystore-not-found",
+            Error::KeyQuotaReached(_) => "key-quota-reached",
+            Error::Throttled(_) => "throttled",
+            Error::Unavailable(_) => "unavailable",
+            Error::Conflict => "conflict",
+            Error::Internal(_) => "internal",
+        }
+    }
+
+    /// A member that breaks its rule.
+    pub fn invalid(member: impl Into<String>, why: impl Into<String>) -> Self {
+        Error::Invalid { member: member.into(), why: why.into() }
+    }
+
+    /// Whether it is about who the caller is: nobody was authenticated.
+    pub const fn is_refused_credential(&self) -> bool {
+        matches!(
+            self,
+            Error::NoCredential
+                | Error::InvalidToken(_)
+                | Error::ExpiredToken(_)
+                | Error::BadSignature(_)
+                | Error::BadPassword
+        )
+    }
+}

@@ -1,0 +1,537 @@
+//! Keys, their material, and what remains of them.
+
+use sqlx::{PgPool, QueryBuilder};
+
+use super::{Db, Result, Sealable, Sealed, Store, StoreError, Tx, audit, on, read};
+use crate::crypto::row::RowSeal;
+use crate::model::audit::Record;
+use crate::model::ids::{KeyId, KeyName, ProjectId, Region, UserId};
+use crate::model::key::Key;
+use crate::model::spec::{KeySpec, KeyUsage, Origin};
+use crate::model::state::KeyState;
+use crate::model::time::Timestamp;
+
+/// One version of a key's material, sealed under its project's key.
+#[derive(Clone, Debug)]
+pub struct SealedMaterial {
+    /// Its number; the first is 1.
+    pub version: u32,
+    /// The epoch of the project key that seals it.
+    pub epoch: u32,
+    /// The sealed bytes.
+    pub sealed: Vec<u8>,
+    /// When it came.
+    pub created_at: Timestamp,
+}
+
+impl Sealable for Key {
+    fn columns(&self) -> RowSeal {
+        RowSeal::new("keys")
+            .text("project_id", self.project.as_str())
+            .text("region", self.region.as_str())
+            .text("id", self.id.as_str())
+            .text("name", self.name.as_str())
+            .text("spec", self.spec.name())
+            .text("key_usage", self.usage.name())
+            .text("origin", self.origin.name())
+            .int("key_state", i64::from(self.state.code()))
+            .int_or_null("delete_at", self.state.delete_at().map(Timestamp::millis))
+            .int_or_null("current_version", self.current_version.map(i64::from))
+            .int_or_null("material_expires_at", self.material_expires_at.map(Timestamp::millis))
+            .text("enterprise_project", &self.enterprise_project)
+            .int("created_at", self.created_at.millis())
+            .text("created_by", self.created_by.as_str())
+            .int("revision", self.revision)
+    }
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    project_id: String,
+    region: String,
+    id: String,
+    name: String,
+    spec: String,
+    key_usage: String,
+    origin: String,
+    description: String,
+    key_state: i16,
+    delete_at: Option<i64>,
+    current_version: Option<i64>,
+    material_expires_at: Option<i64>,
+    enterprise_project: String,
+    created_at: i64,
+    created_by: String,
+    revision: i64,
+    seal: Vec<u8>,
+}
+
+/// Every column of a key, in the order of [`Row`].
+macro_rules! columns {
+    () => {
+        "project_id, region, id, name, spec, key_usage, origin, description, key_state, \
+         delete_at, current_version, material_expires_at, enterprise_project, created_at, \
+         created_by, revision, seal"
+    };
+}
+
+impl TryFrom<Row> for Sealed<Key> {
+    type Error = StoreError;
+
+    fn try_from(row: Row) -> Result<Self> {
+        let id = row.id.clone();
+        let corrupt = |what: &str| StoreError::Corrupt(format!("key {id}: {what}"));
+        let version = row
+            .current_version
+            .map(|version| u32::try_from(version).map_err(|_| corrupt("current_version")))
+            .transpose()?;
+        let value = Key {
+            project: ProjectId::parse(row.project_id).map_err(|_| corrupt("project_id"))?,
+            region: Region::parse(row.region).map_err(|_| corrupt("region"))?,
+            id: KeyId::parse(row.id).map_err(|_| corrupt("id"))?,
+            name: KeyName::parse(row.name).map_err(|_| corrupt("name"))?,
+            spec: KeySpec::parse(&row.spec).map_err(|_| corrupt("spec"))?,
+            usage: KeyUsage::parse(&row.key_usage).map_err(|_| corrupt("key_usage"))?,
+            origin: Origin::parse(&row.origin).map_err(|_| corrupt("origin"))?,
+            description: row.description,
+            state: KeyState::from_columns(row.key_state, row.delete_at)
+                .ok_or_else(|| corrupt("key_state and delete_at"))?,
+            current_version: version,
+            material_expires_at: row.material_expires_at.map(Timestamp::from_millis),
+            enterprise_project: row.enterprise_project,
+            created_at: Timestamp::from_millis(row.created_at),
+            created_by: UserId::parse(row.created_by).map_err(|_| corrupt("created_by"))?,
+            revision: row.revision,
+        };
+        Ok(Sealed { value, seal: row.seal })
+    }
+}
+
+/// Which keys of a project are asked for.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Only those in this state, by its number.
+    pub state: Option<i16>,
+    /// Only those of this spec.
+    pub spec: Option<KeySpec>,
+    /// Only those filed under this enterprise project.
+    pub enterprise_project: Option<String>,
+}
+
+/// A page of keys.
+#[derive(Clone, Debug)]
+pub struct Page {
+    /// The keys, the newest first.
+    pub keys: Vec<Sealed<Key>>,
+    /// How many fit the filter in all.
+    pub total: i64,
+}
+
+/// A key that the purge has destroyed.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct Destroyed {
+    /// Its project.
+    pub project_id: String,
+    /// Its region.
+    pub region: String,
+    /// Its id.
+    pub id: String,
+    /// Its last revision.
+    pub revision: i64,
+}
+
+impl Store {
+    /// One key, by its whole identity: never by id alone (threat model I-16).
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be read.
+    pub async fn find_key(
+        &self,
+        project: &ProjectId,
+        region: &Region,
+        id: &KeyId,
+    ) -> Result<Option<Sealed<Key>>> {
+        let row: Option<Row> = read!(self, db => {
+            sqlx::query_as(concat!(
+                "SELECT ", columns!(), " FROM keys \
+                 WHERE project_id = $1 AND region = $2 AND id = $3"
+            ))
+            .bind(project.as_str())
+            .bind(region.as_str())
+            .bind(id.as_str())
+            .fetch_optional(db)
+            .await
+        })?;
+        row.map(TryInto::try_into).transpose()
+    }
+
+    /// A page of a project's keys, the newest first, without those whose day has come.
+    ///
+    /// # Errors
+    /// [`StoreError`] when they cannot be read.
+    pub async fn list_keys(
+        &self,
+        project: &ProjectId,
+        region: &Region,
+        filter: &Filter,
+        now: Timestamp,
+        offset: i64,
+        limit: i64,
+    ) -> Result<Page> {
+        macro_rules! filtered {
+            ($query:expr) => {{
+                let query = &mut $query;
+                query.push(" FROM keys WHERE project_id = ").push_bind(project.as_str());
+                query.push(" AND region = ").push_bind(region.as_str());
+                query.push(" AND (delete_at IS NULL OR delete_at > ").push_bind(now.millis());
+                query.push(")");
+                if let Some(state) = filter.state {
+                    query.push(" AND key_state = ").push_bind(state);
+                }
+                if let Some(spec) = filter.spec {
+                    query.push(" AND spec = ").push_bind(spec.name());
+                }
+                if let Some(enterprise) = &filter.enterprise_project {
+                    query.push(" AND enterprise_project = ").push_bind(enterprise.as_str());
+                }
+            }};
+        }
+        let rows: Vec<Row> = read!(self, db => {
+            let mut query = QueryBuilder::new(concat!("SELECT ", columns!()));
+            filtered!(query);
+            query.push(" ORDER BY created_at DESC, id DESC LIMIT ").push_bind(limit);
+            query.push(" OFFSET ").push_bind(offset);
+            query.build_query_as().fetch_all(db).await
+        })?;
+        let (total,): (i64,) = read!(self, db => {
+            let mut query = QueryBuilder::new("SELECT COUNT(*)");
+            filtered!(query);
+            query.build_query_as().fetch_one(db).await
+        })?;
+        let keys = rows.into_iter().map(TryInto::try_into).collect::<Result<_>>()?;
+        Ok(Page { keys, total })
+    }
+
+    /// How many keys a project has in a region, without those whose day has come.
+    ///
+    /// # Errors
+    /// [`StoreError`] when they cannot be counted.
+    pub async fn count_keys(
+        &self,
+        project: &ProjectId,
+        region: &Region,
+        now: Timestamp,
+    ) -> Result<i64> {
+        let (count,): (i64,) = read!(self, db => {
+            sqlx::query_as(
+                "SELECT COALESCE((SELECT key_count FROM project_usage \
+                     WHERE project_id = $1 AND region = $2), 0) \
+                 - (SELECT COUNT(*) FROM keys \
+                     WHERE project_id = $1 AND region = $2 AND key_state = 4 AND delete_at <= $3)",
+            )
+            .bind(project.as_str())
+            .bind(region.as_str())
+            .bind(now.millis())
+            .fetch_one(db)
+            .await
+        })?;
+        Ok(count)
+    }
+
+    /// One version of a key's material, sealed.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be read.
+    pub async fn find_material(&self, key: &Key, version: u32) -> Result<Option<SealedMaterial>> {
+        let row: Option<(i64, i64, Vec<u8>, i64)> = read!(self, db => {
+            sqlx::query_as(
+                "SELECT version, epoch, sealed, created_at FROM key_versions \
+                 WHERE project_id = $1 AND region = $2 AND key_id = $3 AND version = $4",
+            )
+            .bind(key.project.as_str())
+            .bind(key.region.as_str())
+            .bind(key.id.as_str())
+            .bind(i64::from(version))
+            .fetch_optional(db)
+            .await
+        })?;
+        row.map(|(version, epoch, sealed, created_at)| {
+            let number = |n| u32::try_from(n).map_err(|_| StoreError::Corrupt("key version".into()));
+            Ok(SealedMaterial {
+                version: number(version)?,
+                epoch: number(epoch)?,
+                sealed,
+                created_at: Timestamp::from_millis(created_at),
+            })
+        })
+        .transpose()
+    }
+
+    /// Destroys at most `limit` keys whose day has come, in one transaction with `record`'s audit
+    /// records, and says which.
+    ///
+    /// Several replicas may do this at once, while others cancel deletions. On PostgreSQL a
+    /// statement that has waited for a lock looks again only at its outer condition, so the
+    /// condition stands there too, and rows that others hold are skipped: without both, a key
+    /// whose cancellation was acknowledged could be destroyed.
+    ///
+    /// # Errors
+    /// [`StoreError`]; nothing was destroyed then.
+    pub async fn destroy_due_keys(
+        &self,
+        now: Timestamp,
+        limit: i64,
+        record: impl Fn(&Destroyed) -> Record,
+    ) -> Result<Vec<Destroyed>> {
+        let (mut tx, due) = match self.db() {
+            Db::Postgres { pool, .. } => (
+                Tx::Postgres(pool.begin().await?),
+                "UPDATE keys SET revision = revision + 1 \
+                 WHERE key_state = 4 AND delete_at <= $1 AND (project_id, region, id) IN ( \
+                     SELECT project_id, region, id FROM keys \
+                     WHERE key_state = 4 AND delete_at <= $1 \
+                     ORDER BY delete_at LIMIT $2 FOR UPDATE SKIP LOCKED) \
+                 RETURNING project_id, region, id, revision",
+            ),
+            Db::Sqlite { write, .. } => (
+                Tx::Sqlite(write.begin_with("BEGIN IMMEDIATE").await?),
+                "UPDATE keys SET revision = revision + 1 \
+                 WHERE key_state = 4 AND delete_at <= $1 AND (project_id, region, id) IN ( \
+                     SELECT project_id, region, id FROM keys \
+                     WHERE key_state = 4 AND delete_at <= $1 \
+                     ORDER BY delete_at LIMIT $2) \
+                 RETURNING project_id, region, id, revision",
+            ),
+        };
+        let gone: Vec<Destroyed> = on!(&mut tx, conn => {
+            sqlx::query_as(due).bind(now.millis()).bind(limit).fetch_all(conn).await
+        })?;
+        if gone.is_empty() {
+            return Ok(gone);
+        }
+        for key in &gone {
+            destroy(&mut tx, key, now).await?;
+        }
+        let first = self.queue.reserve_seqs(gone.len());
+        let records: Vec<_> = gone.iter().map(record).collect();
+        let numbered: Vec<_> = (first..).zip(&records).collect();
+        audit::append(&mut tx, &self.queue.writer, &numbered).await?;
+        tx.commit().await?;
+        Ok(gone)
+    }
+}
+
+/// Destroys one key: its material is overwritten before it is removed, so that the old bytes do
+/// not linger in free pages.
+async fn destroy(tx: &mut Tx<'_>, key: &Destroyed, now: Timestamp) -> Result<()> {
+    on!(tx, conn => {
+        sqlx::query(
+            "UPDATE key_versions SET sealed = $4 \
+             WHERE project_id = $1 AND region = $2 AND key_id = $3",
+        )
+        .bind(&key.project_id)
+        .bind(&key.region)
+        .bind(&key.id)
+        .bind([0_u8; 128].as_slice())
+        .execute(conn)
+        .await
+        .map(|_| ())
+    })?;
+    on!(tx, conn => {
+        sqlx::query("DELETE FROM key_versions WHERE project_id = $1 AND region = $2 AND key_id = $3")
+            .bind(&key.project_id)
+            .bind(&key.region)
+            .bind(&key.id)
+            .execute(conn)
+            .await
+            .map(|_| ())
+    })?;
+    on!(tx, conn => {
+        sqlx::query("DELETE FROM keys WHERE project_id = $1 AND region = $2 AND id = $3")
+            .bind(&key.project_id)
+            .bind(&key.region)
+            .bind(&key.id)
+            .execute(conn)
+            .await
+            .map(|_| ())
+    })?;
+    on!(tx, conn => {
+        sqlx::query(
+            "UPDATE project_usage SET key_count = key_count - 1 WHERE project_id = $1 AND region = $2",
+        )
+        .bind(&key.project_id)
+        .bind(&key.region)
+        .execute(conn)
+        .await
+        .map(|_| ())
+    })?;
+    on!(tx, conn => {
+        sqlx::query(
+            "INSERT INTO tombstones (project_id, region, key_id, revision, destroyed_at) \
+             VALUES ($1, $2, $3, $4, $5)",
+        )
+        .bind(&key.project_id)
+        .bind(&key.region)
+        .bind(&key.id)
+        .bind(key.revision)
+        .bind(now.millis())
+        .execute(conn)
+        .await
+        .map(|_| ())
+    })?;
+    Ok(())
+}
+
+pub(super) async fn insert(
+    tx: &mut Tx<'_>,
+    key: &Sealed<Key>,
+    material: Option<&SealedMaterial>,
+    quota: Option<i64>,
+) -> Result<()> {
+    let Sealed { value: key, seal } = key;
+    let counted = on!(tx, conn => {
+        sqlx::query(
+            "INSERT INTO project_usage (project_id, region, key_count) VALUES ($1, $2, 1) \
+             ON CONFLICT (project_id, region) DO UPDATE SET key_count = project_usage.key_count + 1 \
+             WHERE project_usage.key_count < $3",
+        )
+        .bind(key.project.as_str())
+        .bind(key.region.as_str())
+        .bind(quota.unwrap_or(i64::MAX))
+        .execute(conn)
+        .await
+        .map(|done| done.rows_affected())
+    })?;
+    if counted == 0 || quota == Some(0) {
+        return Err(StoreError::QuotaReached);
+    }
+    on!(tx, conn => {
+        sqlx::query(concat!(
+            "INSERT INTO keys (", columns!(), ") \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)"
+        ))
+        .bind(key.project.as_str())
+        .bind(key.region.as_str())
+        .bind(key.id.as_str())
+        .bind(key.name.as_str())
+        .bind(key.spec.name())
+        .bind(key.usage.name())
+        .bind(key.origin.name())
+        .bind(&key.description)
+        .bind(key.state.code())
+        .bind(key.state.delete_at().map(Timestamp::millis))
+        .bind(key.current_version.map(i64::from))
+        .bind(key.material_expires_at.map(Timestamp::millis))
+        .bind(&key.enterprise_project)
+        .bind(key.created_at.millis())
+        .bind(key.created_by.as_str())
+        .bind(key.revision)
+        .bind(seal)
+        .execute(conn)
+        .await
+        .map(|_| ())
+    })?;
+    if let Some(material) = material {
+        on!(tx, conn => {
+            sqlx::query(
+                "INSERT INTO key_versions \
+                 (project_id, region, key_id, version, epoch, sealed, created_at) \
+                 VALUES ($1, $2, $3, $4, $5, $6, $7)",
+            )
+            .bind(key.project.as_str())
+            .bind(key.region.as_str())
+            .bind(key.id.as_str())
+            .bind(i64::from(material.version))
+            .bind(i64::from(material.epoch))
+            .bind(&material.sealed)
+            .bind(material.created_at.millis())
+            .execute(conn)
+            .await
+            .map(|_| ())
+        })?;
+    }
+    Ok(())
+}
+
+/// The columns that a save may change, with the revision that was read as the last condition.
+macro_rules! update {
+    () => {
+        "UPDATE keys SET name = $4, description = $5, key_state = $6, delete_at = $7, \
+         current_version = $8, material_expires_at = $9, enterprise_project = $10, \
+         revision = $11, seal = $12 \
+         WHERE project_id = $1 AND region = $2 AND id = $3 AND revision = $13"
+    };
+}
+
+/// Binds the thirteen values of `update!`, in order.
+macro_rules! bind_update {
+    ($query:expr, $key:expr, $seal:expr, $read:expr) => {
+        $query
+            .bind($key.project.as_str())
+            .bind($key.region.as_str())
+            .bind($key.id.as_str())
+            .bind($key.name.as_str())
+            .bind(&$key.description)
+            .bind($key.state.code())
+            .bind($key.state.delete_at().map(Timestamp::millis))
+            .bind($key.current_version.map(i64::from))
+            .bind($key.material_expires_at.map(Timestamp::millis))
+            .bind(&$key.enterprise_project)
+            .bind($key.revision)
+            .bind($seal)
+            .bind($read)
+    };
+}
+
+pub(super) async fn save(tx: &mut Tx<'_>, key: &Sealed<Key>, read: i64) -> Result<()> {
+    let Sealed { value: key, seal } = key;
+    let saved = on!(tx, conn => {
+        bind_update!(sqlx::query(update!()), key, seal, read)
+            .execute(conn)
+            .await
+            .map(|done| done.rows_affected())
+    })?;
+    if saved == 0 { Err(StoreError::Conflict) } else { Ok(()) }
+}
+
+/// The same as [`save`] and the record's INSERT as one autocommitted statement: PostgreSQL only,
+/// where it is what a single round trip makes of a change. Answers how many rows it touched.
+pub(super) async fn save_with_record(
+    pool: &PgPool,
+    key: &Sealed<Key>,
+    read: i64,
+    record: &Record,
+    writer: &str,
+    seq: i64,
+) -> sqlx::Result<u64> {
+    let Sealed { value: key, seal } = key;
+    let query = sqlx::query(concat!(
+        "WITH saved AS (",
+        update!(),
+        " RETURNING id) \
+         INSERT INTO audit (writer, seq, at, request_id, credential, user_id, user_name, \
+         project_id, address, action, region, key_id, revision, outcome, detail, duration_us) \
+         SELECT $14, $15::bigint, $16::bigint, $17, $18, $19, $20, $21, $22, $23, $24, $25, \
+         $26::bigint, $27, $28, $29::bigint FROM saved"
+    ));
+    let done = bind_update!(query, key, seal, read)
+        .bind(writer)
+        .bind(seq)
+        .bind(record.at.millis())
+        .bind(&record.request_id)
+        .bind(&record.credential)
+        .bind(&record.user_id)
+        .bind(&record.user_name)
+        .bind(&record.project_id)
+        .bind(&record.address)
+        .bind(record.action.name())
+        .bind(&record.region)
+        .bind(&record.key_id)
+        .bind(record.revision)
+        .bind(&record.outcome)
+        .bind(&record.detail)
+        .bind(record.duration_us)
+        .execute(pool)
+        .await?;
+    Ok(done.rows_affected())
+}
