@@ -47,7 +47,9 @@ const fn reach(action: Action) -> Option<Reach> {
 
 /// Whether a role reaches an action.
 pub const fn role_allows(role: Role, action: Action) -> bool {
-    let Some(needed) = reach(action) else { return false };
+    let Some(needed) = reach(action) else {
+        return false;
+    };
     match role {
         Role::TenantAdministrator
         | Role::KmsAdministrator
@@ -101,9 +103,20 @@ pub fn print_table() -> String {
         if let Some(permission) = action.permission() {
             let cells: Vec<_> = Role::ALL
                 .iter()
-                .map(|role| if role_allows(*role, action) { "yes" } else { "–" })
+                .map(|role| {
+                    if role_allows(*role, action) {
+                        "yes"
+                    } else {
+                        "–"
+                    }
+                })
                 .collect();
-            let _ = writeln!(page, "| {} | `{permission}` | {} |", action.name(), cells.join(" | "));
+            let _ = writeln!(
+                page,
+                "| {} | `{permission}` | {} |",
+                action.name(),
+                cells.join(" | ")
+            );
         }
     }
     page

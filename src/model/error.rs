@@ -130,7 +130,10 @@ impl Error {
 
     /// A member that breaks its rule.
     pub fn invalid(member: impl Into<String>, why: impl Into<String>) -> Self {
-        Error::Invalid { member: member.into(), why: why.into() }
+        Error::Invalid {
+            member: member.into(),
+            why: why.into(),
+        }
     }
 
     /// Whether it is about who the caller is: nobody was authenticated.

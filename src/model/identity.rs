@@ -140,11 +140,12 @@ impl Role {
     /// # Errors
     /// [`Malformed`] when there is no such role.
     pub fn parse(name: &str) -> Result<Self, Malformed> {
-        Self::ALL.into_iter().find(|role| role.name() == name || role.display_name() == name).ok_or(
-            Malformed(
+        Self::ALL
+            .into_iter()
+            .find(|role| role.name() == name || role.display_name() == name)
+            .ok_or(Malformed(
                 "must be te_admin, kms_adm, kms_cmk_full, kms_cmk_admin, kms_cmk_readonly, \
                  kms_readonly or te_guest",
-            ),
-        )
+            ))
     }
 }

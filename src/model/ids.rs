@@ -99,7 +99,11 @@ words! {
 impl KeyId {
     /// A new random id (UUID version 4, RFC 9562) from 16 random bytes.
     pub fn from_random(bytes: [u8; 16]) -> Self {
-        Self(uuid::Builder::from_random_bytes(bytes).into_uuid().to_string())
+        Self(
+            uuid::Builder::from_random_bytes(bytes)
+                .into_uuid()
+                .to_string(),
+        )
     }
 }
 
@@ -128,7 +132,10 @@ impl AccountId {
     /// A new random id. Twelve digits hold less than 16 bytes do; the store refuses a second of
     /// the same.
     pub fn from_random(bytes: [u8; 8]) -> Self {
-        Self(format!("{:012}", u64::from_be_bytes(bytes) % 1_000_000_000_000))
+        Self(format!(
+            "{:012}",
+            u64::from_be_bytes(bytes) % 1_000_000_000_000
+        ))
     }
 }
 
@@ -137,7 +144,11 @@ impl AccessKeyId {
     pub fn from_random(bytes: [u8; 16]) -> Self {
         const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
         let mut id = String::from("KMSD");
-        id.extend(bytes.iter().map(|byte| char::from(ALPHABET[usize::from(byte & 31)])));
+        id.extend(
+            bytes
+                .iter()
+                .map(|byte| char::from(ALPHABET[usize::from(byte & 31)])),
+        );
         Self(id)
     }
 }

@@ -140,7 +140,9 @@ impl KeySpec {
         Self::ALL
             .into_iter()
             .find(|spec| spec.name() == name)
-            .ok_or(Malformed("must be one of the key specs, such as AES_256, RSA_2048 or EC_P256"))
+            .ok_or(Malformed(
+                "must be one of the key specs, such as AES_256, RSA_2048 or EC_P256",
+            ))
     }
 }
 
@@ -163,9 +165,12 @@ impl KeyUsage {
     /// # Errors
     /// [`Malformed`] when there is no such usage.
     pub fn parse(name: &str) -> Result<Self, Malformed> {
-        Self::ALL.into_iter().find(|usage| usage.name() == name).ok_or(Malformed(
-            "must be ENCRYPT_DECRYPT, SIGN_VERIFY, GENERATE_VERIFY_MAC or KEY_AGREEMENT",
-        ))
+        Self::ALL
+            .into_iter()
+            .find(|usage| usage.name() == name)
+            .ok_or(Malformed(
+                "must be ENCRYPT_DECRYPT, SIGN_VERIFY, GENERATE_VERIFY_MAC or KEY_AGREEMENT",
+            ))
     }
 }
 

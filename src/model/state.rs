@@ -38,7 +38,9 @@ impl KeyState {
         match (code, delete_at) {
             (2, None) => Some(KeyState::Enabled),
             (3, None) => Some(KeyState::Disabled),
-            (4, Some(at)) => Some(KeyState::PendingDeletion { delete_at: Timestamp::from_millis(at) }),
+            (4, Some(at)) => Some(KeyState::PendingDeletion {
+                delete_at: Timestamp::from_millis(at),
+            }),
             (5, None) => Some(KeyState::PendingImport),
             _ => None,
         }
@@ -86,7 +88,12 @@ pub enum Verdict {
 }
 
 /// The columns of the table, in order, as people know them.
-pub const STATE_NAMES: [&str; 4] = ["Enabled (2)", "Disabled (3)", "Pending deletion (4)", "Pending import (5)"];
+pub const STATE_NAMES: [&str; 4] = [
+    "Enabled (2)",
+    "Disabled (3)",
+    "Pending deletion (4)",
+    "Pending import (5)",
+];
 
 /// One row of the table.
 #[rustfmt::skip]

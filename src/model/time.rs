@@ -44,13 +44,19 @@ impl Timestamp {
     /// Later by a duration.
     #[must_use]
     pub fn plus(self, duration: Duration) -> Self {
-        Self(self.0.saturating_add(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
+        Self(
+            self.0
+                .saturating_add(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)),
+        )
     }
 
     /// Earlier by a duration.
     #[must_use]
     pub fn minus(self, duration: Duration) -> Self {
-        Self(self.0.saturating_sub(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
+        Self(
+            self.0
+                .saturating_sub(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)),
+        )
     }
 
     /// How far two points lie apart, whichever comes first.
@@ -67,12 +73,16 @@ impl Timestamp {
 
     /// As aliases and access points write it: `2026-01-02T03:04:05Z`.
     pub fn iso_seconds(self) -> String {
-        self.format(format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]Z"))
+        self.format(format_description!(
+            "[year]-[month]-[day]T[hour]:[minute]:[second]Z"
+        ))
     }
 
     /// As signatures write it: `20260102T030405Z`.
     pub fn iso_basic(self) -> String {
-        self.format(format_description!("[year][month][day]T[hour][minute][second]Z"))
+        self.format(format_description!(
+            "[year][month][day]T[hour][minute][second]Z"
+        ))
     }
 
     /// Reads `20260102T030405Z`; anything else is `None`.
@@ -85,7 +95,9 @@ impl Timestamp {
     /// Reads an RFC 3339 date such as `2026-01-02T03:04:05.000000Z`; anything else is `None`.
     pub fn parse_iso(text: &str) -> Option<Self> {
         let parsed = OffsetDateTime::parse(text, &Rfc3339).ok()?;
-        i64::try_from(parsed.unix_timestamp_nanos().div_euclid(1_000_000)).ok().map(Self)
+        i64::try_from(parsed.unix_timestamp_nanos().div_euclid(1_000_000))
+            .ok()
+            .map(Self)
     }
 
     fn format(self, format: &(impl time::formatting::Formattable + ?Sized)) -> String {
@@ -112,7 +124,10 @@ mod tests {
         assert_eq!(t.iso_micros(), "2026-01-02T03:04:05.678000Z");
         assert_eq!(t.iso_seconds(), "2026-01-02T03:04:05Z");
         assert_eq!(t.iso_basic(), "20260102T030405Z");
-        assert_eq!(Timestamp::parse_basic("20260102T030405Z"), Some(Timestamp::from_seconds(1_767_323_045)));
+        assert_eq!(
+            Timestamp::parse_basic("20260102T030405Z"),
+            Some(Timestamp::from_seconds(1_767_323_045))
+        );
         assert_eq!(Timestamp::parse_iso("2026-01-02T03:04:05.678000Z"), Some(t));
         assert_eq!(Timestamp::parse_basic("2026-01-02"), None);
     }

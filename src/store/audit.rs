@@ -38,16 +38,26 @@ macro_rules! push_rows {
 }
 
 /// Appends records in a transaction.
-pub(super) async fn append(tx: &mut Tx<'_>, writer: &str, records: &[(i64, &Record)]) -> Result<()> {
+pub(super) async fn append(
+    tx: &mut Tx<'_>,
+    writer: &str,
+    records: &[(i64, &Record)],
+) -> Result<()> {
     for rows in records.chunks(ROWS) {
         match tx {
             Tx::Postgres(tx) => {
                 let mut query = QueryBuilder::<Postgres>::new(INSERT);
-                push_rows!(query, writer, rows).build().execute(&mut **tx).await?;
+                push_rows!(query, writer, rows)
+                    .build()
+                    .execute(&mut **tx)
+                    .await?;
             }
             Tx::Sqlite(tx) => {
                 let mut query = QueryBuilder::<Sqlite>::new(INSERT);
-                push_rows!(query, writer, rows).build().execute(&mut **tx).await?;
+                push_rows!(query, writer, rows)
+                    .build()
+                    .execute(&mut **tx)
+                    .await?;
             }
         }
     }
@@ -63,7 +73,10 @@ pub(super) async fn append_group(
 ) -> sqlx::Result<()> {
     for rows in records.chunks(ROWS) {
         let mut query = QueryBuilder::<Postgres>::new(INSERT);
-        push_rows!(query, writer, rows).build().execute(pool).await?;
+        push_rows!(query, writer, rows)
+            .build()
+            .execute(pool)
+            .await?;
     }
     Ok(())
 }
@@ -175,6 +188,10 @@ impl Store {
 }
 
 fn placed(row: Placed) -> Result<(Place, Record)> {
-    let place = Place { at: row.row.at, writer: row.writer, seq: row.seq };
+    let place = Place {
+        at: row.row.at,
+        writer: row.writer,
+        seq: row.seq,
+    };
     Ok((place, row.row.try_into()?))
 }

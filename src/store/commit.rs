@@ -128,7 +128,9 @@ impl Store {
                 .fetch_optional(db)
                 .await
         })?;
-        found.map(|_| ()).ok_or_else(|| StoreError::Unavailable(cause.to_string()))
+        found
+            .map(|_| ())
+            .ok_or_else(|| StoreError::Unavailable(cause.to_string()))
     }
 }
 
@@ -183,9 +185,11 @@ async fn commit_on_postgres(
 /// Carries out one write. The statements stand with their families.
 async fn apply(tx: &mut Tx<'_>, write: &Write) -> Result<()> {
     match write {
-        Write::InsertKey { key, material, quota } => {
-            keys::insert(tx, key, material.as_ref(), *quota).await
-        }
+        Write::InsertKey {
+            key,
+            material,
+            quota,
+        } => keys::insert(tx, key, material.as_ref(), *quota).await,
         Write::SaveKey { key, read } => keys::save(tx, key, *read).await,
         Write::InsertDomain(domain) => identity::insert_domain(tx, domain).await,
         Write::InsertProject(project) => identity::insert_project(tx, project).await,
@@ -224,7 +228,12 @@ impl Queue {
     pub(super) fn start(db: Db, writer: String) -> Self {
         let (jobs, inbox) = mpsc::channel(limits::QUEUED_WRITES);
         let (stop, stopped) = mpsc::channel(1);
-        let queue = Self { jobs, stop, writer: writer.into(), seq: Arc::new(AtomicI64::new(1)) };
+        let queue = Self {
+            jobs,
+            stop,
+            writer: writer.into(),
+            seq: Arc::new(AtomicI64::new(1)),
+        };
         let task = Committer {
             db,
             writer: queue.writer.clone(),
@@ -241,13 +250,27 @@ impl Queue {
         reserve(&self.seq, count)
     }
 
-    async fn submit(&self, writes: Vec<Write>, record: Record, durability: Durability) -> Result<()> {
+    async fn submit(
+        &self,
+        writes: Vec<Write>,
+        record: Record,
+        durability: Durability,
+    ) -> Result<()> {
         let (reply, answer) = oneshot::channel();
         self.jobs
-            .try_send(Job { writes, record, durability, reply })
-            .map_err(|_| StoreError::Unavailable("too many changes wait for the database".into()))?;
+            .try_send(Job {
+                writes,
+                record,
+                durability,
+                reply,
+            })
+            .map_err(|_| {
+                StoreError::Unavailable("too many changes wait for the database".into())
+            })?;
         answer.await.unwrap_or_else(|_| {
-            Err(StoreError::Unavailable("the database was closed meanwhile".into()))
+            Err(StoreError::Unavailable(
+                "the database was closed meanwhile".into(),
+            ))
         })
     }
 
@@ -310,11 +333,17 @@ impl Committer {
     }
 
     async fn commit_group(&mut self, group: &mut Vec<Job>) {
-        let durable = group.iter().any(|job| job.durability == Durability::Durable);
+        let durable = group
+            .iter()
+            .any(|job| job.durability == Durability::Durable);
         let done = match &self.db {
             Db::Postgres { pool, relaxed } => {
                 self.unflushed |= !durable;
-                let pool = if durable { pool.clone() } else { relaxed.clone() };
+                let pool = if durable {
+                    pool.clone()
+                } else {
+                    relaxed.clone()
+                };
                 self.records_on_postgres(&pool, group).await
             }
             Db::Sqlite { write, .. } => {
@@ -392,8 +421,11 @@ impl Committer {
     /// Sets whether SQLite's next commit flushes. Only between transactions.
     async fn set_relaxed(&mut self, write: &SqlitePool, relaxed: bool) -> Result<()> {
         if self.relaxed != relaxed {
-            let pragma =
-                if relaxed { "PRAGMA synchronous = NORMAL" } else { "PRAGMA synchronous = FULL" };
+            let pragma = if relaxed {
+                "PRAGMA synchronous = NORMAL"
+            } else {
+                "PRAGMA synchronous = FULL"
+            };
             sqlx::query(pragma).execute(write).await?;
             self.relaxed = relaxed;
         }
@@ -419,7 +451,9 @@ impl Committer {
             Db::Sqlite { write, .. } => {
                 let write = write.clone();
                 self.set_relaxed(&write, false).await?;
-                let Db::Sqlite { write, .. } = &self.db else { return Ok(()) };
+                let Db::Sqlite { write, .. } = &self.db else {
+                    return Ok(());
+                };
                 Tx::Sqlite(write.begin_with("BEGIN IMMEDIATE").await?)
             }
         };

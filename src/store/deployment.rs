@@ -34,17 +34,19 @@ impl Store {
             .fetch_optional(db)
             .await
         })?;
-        row.map(|(id, region, root_id, root_check, sealed_key, created_at)| {
-            Ok(Deployment {
-                id,
-                home_region: Region::parse(region)
-                    .map_err(|_| StoreError::Corrupt("the deployment's home region".into()))?,
-                root_id,
-                root_check,
-                sealed_key,
-                created_at: Timestamp::from_millis(created_at),
-            })
-        })
+        row.map(
+            |(id, region, root_id, root_check, sealed_key, created_at)| {
+                Ok(Deployment {
+                    id,
+                    home_region: Region::parse(region)
+                        .map_err(|_| StoreError::Corrupt("the deployment's home region".into()))?,
+                    root_id,
+                    root_check,
+                    sealed_key,
+                    created_at: Timestamp::from_millis(created_at),
+                })
+            },
+        )
         .transpose()
     }
 
@@ -115,11 +117,10 @@ impl Store {
     pub async fn server_time(&self) -> Result<Option<Timestamp>> {
         match self.db() {
             Db::Postgres { pool, .. } => {
-                let (millis,): (i64,) = sqlx::query_as(
-                    "SELECT (EXTRACT(EPOCH FROM clock_timestamp()) * 1000)::bigint",
-                )
-                .fetch_one(pool)
-                .await?;
+                let (millis,): (i64,) =
+                    sqlx::query_as("SELECT (EXTRACT(EPOCH FROM clock_timestamp()) * 1000)::bigint")
+                        .fetch_one(pool)
+                        .await?;
                 Ok(Some(Timestamp::from_millis(millis)))
             }
             Db::Sqlite { .. } => Ok(None),

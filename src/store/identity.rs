@@ -41,7 +41,9 @@ pub struct TokenKey {
 
 impl Sealable for Domain {
     fn columns(&self) -> RowSeal {
-        RowSeal::new("domains").text("id", self.id.as_str()).text("name", self.name.as_str())
+        RowSeal::new("domains")
+            .text("id", self.id.as_str())
+            .text("name", self.name.as_str())
     }
 }
 
@@ -119,7 +121,10 @@ impl TryFrom<DomainRow> for Sealed<Domain> {
             name: DisplayName::parse(row.name).map_err(bad)?,
             created_at: Timestamp::from_millis(row.created_at),
         };
-        Ok(Sealed { value, seal: row.seal })
+        Ok(Sealed {
+            value,
+            seal: row.seal,
+        })
     }
 }
 
@@ -145,7 +150,10 @@ impl TryFrom<ProjectRow> for Sealed<Project> {
             account: AccountId::parse(row.account_id).map_err(bad)?,
             created_at: Timestamp::from_millis(row.created_at),
         };
-        Ok(Sealed { value, seal: row.seal })
+        Ok(Sealed {
+            value,
+            seal: row.seal,
+        })
     }
 }
 
@@ -175,7 +183,10 @@ impl TryFrom<UserRow> for Sealed<User> {
             tokens_valid_from: Timestamp::from_millis(row.tokens_valid_from),
             created_at: Timestamp::from_millis(row.created_at),
         };
-        Ok(Sealed { value, seal: row.seal })
+        Ok(Sealed {
+            value,
+            seal: row.seal,
+        })
     }
 }
 
@@ -197,7 +208,10 @@ impl TryFrom<RoleRow> for Sealed<RoleAssignment> {
             project: ProjectId::parse(row.project_id).map_err(bad)?,
             role: Role::parse(&row.role).map_err(bad)?,
         };
-        Ok(Sealed { value, seal: row.seal })
+        Ok(Sealed {
+            value,
+            seal: row.seal,
+        })
     }
 }
 
@@ -227,7 +241,10 @@ impl TryFrom<AccessKeyRow> for Sealed<AccessKey> {
             expires_at: row.expires_at.map(Timestamp::from_millis),
             created_at: Timestamp::from_millis(row.created_at),
         };
-        Ok(Sealed { value, seal: row.seal })
+        Ok(Sealed {
+            value,
+            seal: row.seal,
+        })
     }
 }
 
@@ -246,7 +263,10 @@ impl From<TokenKeyRow> for Sealed<TokenKey> {
             sealed_private: row.sealed_private,
             created_at: Timestamp::from_millis(row.created_at),
         };
-        Sealed { value, seal: row.seal }
+        Sealed {
+            value,
+            seal: row.seal,
+        }
     }
 }
 
@@ -268,7 +288,10 @@ macro_rules! domains {
 
 macro_rules! projects {
     ($rest:literal) => {
-        concat!("SELECT id, domain_id, name, account_id, created_at, seal FROM projects ", $rest)
+        concat!(
+            "SELECT id, domain_id, name, account_id, created_at, seal FROM projects ",
+            $rest
+        )
     };
 }
 
@@ -356,7 +379,8 @@ impl Store {
         select!(
             self,
             ProjectRow,
-            projects!("WHERE id IN (SELECT project_id FROM role_assignments WHERE user_id = $1) \
+            projects!(
+                "WHERE id IN (SELECT project_id FROM role_assignments WHERE user_id = $1) \
                  ORDER BY created_at, id"
             ),
             user.as_str()
@@ -381,7 +405,8 @@ impl Store {
         })?;
         row.map(|(epoch, root_id, sealed_key, created_at)| {
             Ok(WrappedProjectKey {
-                epoch: u32::try_from(epoch).map_err(|_| corrupt("key of project", project.as_str()))?,
+                epoch: u32::try_from(epoch)
+                    .map_err(|_| corrupt("key of project", project.as_str()))?,
                 root_id,
                 sealed_key,
                 created_at: Timestamp::from_millis(created_at),
@@ -392,12 +417,7 @@ impl Store {
 
     /// A user, by their id.
     pub async fn find_user(&self, id: &UserId) -> Result<Option<Sealed<User>>> {
-        let found: Result<Vec<_>> = select!(
-            self,
-            UserRow,
-            users!("WHERE id = $1"),
-            id.as_str()
-        );
+        let found: Result<Vec<_>> = select!(self, UserRow, users!("WHERE id = $1"), id.as_str());
         Ok(found?.pop())
     }
 
@@ -419,11 +439,7 @@ impl Store {
 
     /// Every user, the oldest first.
     pub async fn list_users(&self) -> Result<Vec<Sealed<User>>> {
-        select!(
-            self,
-            UserRow,
-            users!("ORDER BY created_at, id")
-        )
+        select!(self, UserRow, users!("ORDER BY created_at, id"))
     }
 
     /// A user's roles, in every project.
@@ -450,11 +466,7 @@ impl Store {
 
     /// Every access key, the oldest first.
     pub async fn list_access_keys(&self) -> Result<Vec<Sealed<AccessKey>>> {
-        select!(
-            self,
-            AccessKeyRow,
-            access_keys!("ORDER BY created_at, id")
-        )
+        select!(self, AccessKeyRow, access_keys!("ORDER BY created_at, id"))
     }
 
     /// The key pairs that sign tokens, the newest first.
@@ -560,12 +572,20 @@ pub(super) async fn save_user(tx: &mut Tx<'_>, user: &Sealed<User>) -> Result<()
         value.tokens_valid_from.millis(),
         seal
     );
-    if saved == 0 { Err(StoreError::Conflict) } else { Ok(()) }
+    if saved == 0 {
+        Err(StoreError::Conflict)
+    } else {
+        Ok(())
+    }
 }
 
 pub(super) async fn delete_user(tx: &mut Tx<'_>, id: &UserId) -> Result<()> {
     let deleted = change!(tx, "DELETE FROM users WHERE id = $1", id.as_str());
-    if deleted == 0 { Err(StoreError::Conflict) } else { Ok(()) }
+    if deleted == 0 {
+        Err(StoreError::Conflict)
+    } else {
+        Ok(())
+    }
 }
 
 pub(super) async fn assign_role(tx: &mut Tx<'_>, role: &Sealed<RoleAssignment>) -> Result<()> {
@@ -589,7 +609,11 @@ pub(super) async fn remove_role(tx: &mut Tx<'_>, role: &RoleAssignment) -> Resul
         role.project.as_str(),
         role.role.name()
     );
-    if removed == 0 { Err(StoreError::Conflict) } else { Ok(()) }
+    if removed == 0 {
+        Err(StoreError::Conflict)
+    } else {
+        Ok(())
+    }
 }
 
 pub(super) async fn insert_access_key(tx: &mut Tx<'_>, key: &Sealed<AccessKey>) -> Result<()> {
@@ -612,7 +636,11 @@ pub(super) async fn insert_access_key(tx: &mut Tx<'_>, key: &Sealed<AccessKey>) 
 
 pub(super) async fn delete_access_key(tx: &mut Tx<'_>, id: &AccessKeyId) -> Result<()> {
     let deleted = change!(tx, "DELETE FROM access_keys WHERE id = $1", id.as_str());
-    if deleted == 0 { Err(StoreError::Conflict) } else { Ok(()) }
+    if deleted == 0 {
+        Err(StoreError::Conflict)
+    } else {
+        Ok(())
+    }
 }
 
 pub(super) async fn insert_token_key(tx: &mut Tx<'_>, key: &Sealed<TokenKey>) -> Result<()> {
@@ -630,7 +658,11 @@ pub(super) async fn insert_token_key(tx: &mut Tx<'_>, key: &Sealed<TokenKey>) ->
 
 pub(super) async fn delete_token_key(tx: &mut Tx<'_>, id: &str) -> Result<()> {
     let deleted = change!(tx, "DELETE FROM token_keys WHERE id = $1", id);
-    if deleted == 0 { Err(StoreError::Conflict) } else { Ok(()) }
+    if deleted == 0 {
+        Err(StoreError::Conflict)
+    } else {
+        Ok(())
+    }
 }
 
 pub(super) async fn revoke_token(tx: &mut Tx<'_>, id: &str, expires_at: i64) -> Result<()> {

@@ -37,7 +37,10 @@ impl Sealable for Key {
             .int("key_state", i64::from(self.state.code()))
             .int_or_null("delete_at", self.state.delete_at().map(Timestamp::millis))
             .int_or_null("current_version", self.current_version.map(i64::from))
-            .int_or_null("material_expires_at", self.material_expires_at.map(Timestamp::millis))
+            .int_or_null(
+                "material_expires_at",
+                self.material_expires_at.map(Timestamp::millis),
+            )
             .text("enterprise_project", &self.enterprise_project)
             .int("created_at", self.created_at.millis())
             .text("created_by", self.created_by.as_str())
@@ -103,7 +106,10 @@ impl TryFrom<Row> for Sealed<Key> {
             created_by: UserId::parse(row.created_by).map_err(|_| corrupt("created_by"))?,
             revision: row.revision,
         };
-        Ok(Sealed { value, seal: row.seal })
+        Ok(Sealed {
+            value,
+            seal: row.seal,
+        })
     }
 }
 
@@ -181,9 +187,13 @@ impl Store {
         macro_rules! filtered {
             ($query:expr) => {{
                 let query = &mut $query;
-                query.push(" FROM keys WHERE project_id = ").push_bind(project.as_str());
+                query
+                    .push(" FROM keys WHERE project_id = ")
+                    .push_bind(project.as_str());
                 query.push(" AND region = ").push_bind(region.as_str());
-                query.push(" AND (delete_at IS NULL OR delete_at > ").push_bind(now.millis());
+                query
+                    .push(" AND (delete_at IS NULL OR delete_at > ")
+                    .push_bind(now.millis());
                 query.push(")");
                 if let Some(state) = filter.state {
                     query.push(" AND key_state = ").push_bind(state);
@@ -192,7 +202,9 @@ impl Store {
                     query.push(" AND spec = ").push_bind(spec.name());
                 }
                 if let Some(enterprise) = &filter.enterprise_project {
-                    query.push(" AND enterprise_project = ").push_bind(enterprise.as_str());
+                    query
+                        .push(" AND enterprise_project = ")
+                        .push_bind(enterprise.as_str());
                 }
             }};
         }
@@ -208,7 +220,10 @@ impl Store {
             filtered!(query);
             query.build_query_as().fetch_one(db).await
         })?;
-        let keys = rows.into_iter().map(TryInto::try_into).collect::<Result<_>>()?;
+        let keys = rows
+            .into_iter()
+            .map(TryInto::try_into)
+            .collect::<Result<_>>()?;
         Ok(Page { keys, total })
     }
 
@@ -256,7 +271,8 @@ impl Store {
             .await
         })?;
         row.map(|(version, epoch, sealed, created_at)| {
-            let number = |n| u32::try_from(n).map_err(|_| StoreError::Corrupt("key version".into()));
+            let number =
+                |n| u32::try_from(n).map_err(|_| StoreError::Corrupt("key version".into()));
             Ok(SealedMaterial {
                 version: number(version)?,
                 epoch: number(epoch)?,
@@ -491,7 +507,11 @@ pub(super) async fn save(tx: &mut Tx<'_>, key: &Sealed<Key>, read: i64) -> Resul
             .await
             .map(|done| done.rows_affected())
     })?;
-    if saved == 0 { Err(StoreError::Conflict) } else { Ok(()) }
+    if saved == 0 {
+        Err(StoreError::Conflict)
+    } else {
+        Ok(())
+    }
 }
 
 /// The same as [`save`] and the record's INSERT as one autocommitted statement: PostgreSQL only,

@@ -175,9 +175,9 @@ pub(crate) fn is_dead_connection(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(_) | sqlx::Error::Protocol(_) => true,
         // 57P01 to 57P03: the server is shutting down or starting up.
-        sqlx::Error::Database(e) => {
-            e.code().is_some_and(|code| matches!(&*code, "57P01" | "57P02" | "57P03"))
-        }
+        sqlx::Error::Database(e) => e
+            .code()
+            .is_some_and(|code| matches!(&*code, "57P01" | "57P02" | "57P03")),
         _ => false,
     }
 }
@@ -255,7 +255,9 @@ impl DatabaseUrl {
                 let local = options.get_socket().is_some()
                     || host.starts_with('/')
                     || host == "localhost"
-                    || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
+                    || host
+                        .parse::<std::net::IpAddr>()
+                        .is_ok_and(|ip| ip.is_loopback());
                 let encrypted = matches!(
                     options.get_ssl_mode(),
                     PgSslMode::Require | PgSslMode::VerifyCa | PgSslMode::VerifyFull
@@ -343,9 +345,16 @@ async fn open_sqlite(path: &std::path::Path) -> Result<Db> {
             .idle_timeout(None)
     };
     let write = pool(1).connect_with(file.clone()).await?;
-    sqlx::migrate!("migrations/sqlite").run(&write).await.map_err(migration_failed)?;
-    let (journal,): (String,) = sqlx::query_as("PRAGMA journal_mode").fetch_one(&write).await?;
-    let (synchronous,): (i64,) = sqlx::query_as("PRAGMA synchronous").fetch_one(&write).await?;
+    sqlx::migrate!("migrations/sqlite")
+        .run(&write)
+        .await
+        .map_err(migration_failed)?;
+    let (journal,): (String,) = sqlx::query_as("PRAGMA journal_mode")
+        .fetch_one(&write)
+        .await?;
+    let (synchronous,): (i64,) = sqlx::query_as("PRAGMA synchronous")
+        .fetch_one(&write)
+        .await?;
     if journal != "wal" || synchronous != 2 {
         return Err(StoreError::Unavailable(format!(
             "SQLite runs with journal_mode={journal} and synchronous={synchronous}; kmsd needs \
@@ -372,26 +381,41 @@ async fn open_postgres(server: &PgConnectOptions, options: &Options) -> Result<D
             .connect_with(server)
     };
     // Migrations may take longer than a call may.
-    let patient = server.clone().options([("statement_timeout", "0"), ("lock_timeout", "0")]);
+    let patient = server
+        .clone()
+        .options([("statement_timeout", "0"), ("lock_timeout", "0")]);
     let migrator = pool(1, patient).await?;
-    sqlx::migrate!("migrations/postgres").run(&migrator).await.map_err(migration_failed)?;
+    sqlx::migrate!("migrations/postgres")
+        .run(&migrator)
+        .await
+        .map_err(migration_failed)?;
     if options.require_durable {
         require_durable(&migrator).await?;
     }
     migrator.close().await;
     let relaxed = server.clone().options([("synchronous_commit", "off")]);
     Ok(Db::Postgres {
-        pool: pool(options.connections, server.options([("synchronous_commit", "on")])).await?,
+        pool: pool(
+            options.connections,
+            server.options([("synchronous_commit", "on")]),
+        )
+        .await?,
         relaxed: pool(1, relaxed).await?,
     })
 }
 
 /// Refuses a server that would lose acknowledged commits (threat model 5.7).
 async fn require_durable(pool: &PgPool) -> Result<()> {
-    let wanted = [("fsync", "on"), ("full_page_writes", "on"), ("data_sync_retry", "off")];
+    let wanted = [
+        ("fsync", "on"),
+        ("full_page_writes", "on"),
+        ("data_sync_retry", "off"),
+    ];
     for (setting, wanted) in wanted {
-        let (value,): (String,) =
-            sqlx::query_as("SELECT current_setting($1)").bind(setting).fetch_one(pool).await?;
+        let (value,): (String,) = sqlx::query_as("SELECT current_setting($1)")
+            .bind(setting)
+            .fetch_one(pool)
+            .await?;
         if value != wanted {
             return Err(StoreError::Unavailable(format!(
                 "PostgreSQL runs with {setting}={value} and could lose acknowledged changes; set \

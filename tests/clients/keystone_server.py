@@ -165,6 +165,8 @@ def furnish(url, admin_password, password):
         facts[f"KEYSTONE_{name.upper()}_ID"] = user
         if role:
             admin.grant(projects[0], user, role)
+    # A domain-scoped token is a token, but not one for a project.
+    admin.call("PUT", f"domains/{domain}/users/{facts['KEYSTONE_ADMIN_ID']}/roles/{admin.roles['admin']}")
     # Administrator of the other project only: whatever they may do there, nothing here.
     stranger = admin.make("user", name="stranger", password=password, domain_id=domain)
     admin.grant(projects[1], stranger, "admin")

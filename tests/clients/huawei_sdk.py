@@ -1,0 +1,339 @@
+"""Huawei Cloud's own SDK for Python, unchanged, through the whole life of a key.
+
+Runs against `kmsd dev`, alone with it: what it says of lists and counters is exact. Every way in
+which that SDK authenticates is used, and every refusal a client may come to depend on.
+"""
+
+import os
+import time
+import uuid
+
+from huaweicloudsdkcore.auth.credentials import BasicCredentials
+from huaweicloudsdkcore.exceptions.exceptions import ClientRequestException
+from huaweicloudsdkcore.region.region import Region
+from huaweicloudsdkkms import v2 as kms_v2
+from huaweicloudsdkkms.v2 import KmsClient
+
+from common import check, done, fail, password_token, setting
+
+ENDPOINT = setting("KMS_ENDPOINT")
+PROJECT = setting("KMS_PROJECT_ID")
+REGION = setting("KMS_REGION")
+AK, SK = setting("KMS_AK"), setting("KMS_SK")
+DAY_MS = 24 * 60 * 60 * 1000
+
+
+def client(credentials=None, endpoint=ENDPOINT):
+    credentials = credentials or BasicCredentials(AK, SK, PROJECT)
+    return KmsClient.new_builder().with_credentials(credentials).with_endpoint(endpoint).build()
+
+
+def a_name():
+    return f"sdk/{uuid.uuid4()}"
+
+
+def create(kms, **members):
+    members = {"key_alias": a_name()} | members
+    body = kms_v2.CreateKeyRequestBody(**members)
+    return kms.create_key(kms_v2.CreateKeyRequest(body=body)).key_info
+
+
+def operate(call, request, key_id, **members):
+    """The calls whose body is a key id, and little else."""
+    return call(request(body=kms_v2.OperateKeyRequestBody(key_id=key_id, **members)))
+
+
+def describe(kms, key_id):
+    return operate(kms.list_key_detail, kms_v2.ListKeyDetailRequest, key_id).key_info
+
+
+def enable(kms, key_id):
+    return operate(kms.enable_key, kms_v2.EnableKeyRequest, key_id).key_info
+
+
+def disable(kms, key_id):
+    return operate(kms.disable_key, kms_v2.DisableKeyRequest, key_id).key_info
+
+
+def schedule(kms, key_id, days):
+    body = kms_v2.ScheduleKeyDeletionRequestBody(key_id=key_id, pending_days=days)
+    return kms.delete_key(kms_v2.DeleteKeyRequest(body=body))
+
+
+def cancel(kms, key_id):
+    return operate(kms.cancel_key_deletion, kms_v2.CancelKeyDeletionRequest, key_id)
+
+
+def rename(kms, key_id, name):
+    body = kms_v2.UpdateKeyAliasRequestBody(key_id=key_id, key_alias=name)
+    return kms.update_key_alias(kms_v2.UpdateKeyAliasRequest(body=body)).key_info
+
+
+def redescribe(kms, key_id, text):
+    body = kms_v2.UpdateKeyDescriptionRequestBody(key_id=key_id, key_description=text)
+    return kms.update_key_description(kms_v2.UpdateKeyDescriptionRequest(body=body)).key_info
+
+
+def list_keys(kms, **filters):
+    body = kms_v2.ListKeysRequestBody(**filters)
+    return kms.list_keys(kms_v2.ListKeysRequest(body=body))
+
+
+def refused(what, status, code, call, *arguments, **members):
+    """The call must fail with this status and code; gives the exception."""
+    try:
+        call(*arguments, **members)
+    except ClientRequestException as error:
+        check(what, (error.status_code, error.error_code), (status, code))
+        if not error.request_id:
+            fail(f"{what}: the answer has no X-Request-Id")
+        return error
+    fail(f"{what}: was not refused")
+
+
+def life_of_a_key(kms):
+    name = a_name()
+    before = int(time.time() * 1000)
+    made = create(kms, key_alias=name, key_description="orders database")
+    key = made.key_id
+    check("create-key tells the region", made.region_id, REGION)
+    found = describe(kms, key).to_dict()
+    created = int(found.pop("creation_date"))
+    if not before - 60_000 <= created <= time.time() * 1000 + 60_000:
+        fail(f"creation_date {created} is not now, in milliseconds")
+    check("describe-key tells everything about the new key", found, {
+        "key_id": key,
+        "domain_id": made.domain_id,
+        "key_alias": name,
+        "realm": REGION,
+        "key_spec": "AES_256",
+        "key_usage": "ENCRYPT_DECRYPT",
+        "key_description": "orders database",
+        "scheduled_deletion_date": "",
+        "key_state": "2",
+        "default_key_flag": "0",
+        "key_type": "1",
+        "expiration_time": "",
+        "origin": "kms",
+        "key_rotation_enabled": "false",
+        "sys_enterprise_project_id": "0",
+        "keystore_id": "0",
+    })
+
+    refused("enable-key when enabled", 400, "KMS.1201", enable, kms, key)
+    check("disable-key", disable(kms, key).key_state, "3")
+    refused("disable-key when disabled", 400, "KMS.1301", disable, kms, key)
+    check("enable-key", enable(kms, key).key_state, "2")
+
+    new_name = a_name()
+    check("update-key-alias", rename(kms, key, new_name).key_alias, new_name)
+    check("update-key-description", redescribe(kms, key, "").key_description, "")
+    found = describe(kms, key)
+    check("both show", (found.key_alias, found.key_description), (new_name, ""))
+
+    refused("cancel when not scheduled", 400, "KMS.1501", cancel, kms, key)
+    for days in ("6", "1097", "0", "-7", "seven", "7.5"):
+        refused(f"schedule in {days} days", 400, "KMS.1401", schedule, kms, key, days)
+    refused("schedule without days", 400, "KMS.0204", schedule, kms, key, None)
+    check("refusals change nothing", describe(kms, key).key_state, "2")
+
+    for days in (7, 1096):
+        before = int(time.time() * 1000)
+        check(f"schedule in {days} days", schedule(kms, key, str(days)).key_state, "4")
+        found = describe(kms, key)
+        late = int(found.scheduled_deletion_date) - before - days * DAY_MS
+        if not -60_000 <= late <= 60_000:
+            fail(f"scheduled_deletion_date is {late} ms from {days} days ahead")
+        check("describe-key agrees", found.key_state, "4")
+        refused("schedule twice", 400, "KMS.1402", schedule, kms, key, "7")
+        refused("enable-key when scheduled", 400, "KMS.1201", enable, kms, key)
+        refused("disable-key when scheduled", 400, "KMS.1301", disable, kms, key)
+        refused("rename when scheduled", 400, "KMS.0210", rename, kms, key, a_name())
+        refused("re-describe when scheduled", 400, "KMS.0210", redescribe, kms, key, "no")
+        check("cancel leaves the key disabled", cancel(kms, key).key_state, "3")
+        found = describe(kms, key)
+        check("and without a date", (found.key_state, found.scheduled_deletion_date), ("3", ""))
+        check("enable-key is a separate step", enable(kms, key).key_state, "2")
+    return key
+
+
+def external_key(kms):
+    key = create(kms, origin="external").key_id
+    found = describe(kms, key)
+    check("a key without material", (found.key_state, found.origin), ("5", "external"))
+    refused("enable-key without material", 400, "KMS.1201", enable, kms, key)
+    refused("disable-key without material", 400, "KMS.1301", disable, kms, key)
+    check("schedule it", schedule(kms, key, "7").key_state, "4")
+    check("cancel waits for material again", cancel(kms, key).key_state, "5")
+    check("describe-key agrees", describe(kms, key).key_state, "5")
+
+
+def refusals(kms):
+    for key, status, code in (
+        (str(uuid.uuid4()), 404, "KMS.0207"),
+        ("not-an-id", 400, "KMS.0205"),
+        ("", 400, "KMS.0204"),
+    ):
+        for call in (describe, enable, disable, cancel):
+            refused(f"{call.__name__} of {key!r}", status, code, call, kms, key)
+        refused(f"schedule of {key!r}", status, code, schedule, kms, key, "7")
+        refused(f"rename of {key!r}", status, code, rename, kms, key, a_name())
+
+    taken = a_name()
+    key = create(kms, key_alias=taken).key_id
+    refused("a name that is taken", 400, "KMS.1104", create, kms, key_alias=taken)
+    refused("a reserved name", 400, "KMS.1101", create, kms, key_alias="mine/default")
+    refused("a name with a space", 400, "KMS.1101", create, kms, key_alias="a b")
+    refused("an unknown key_spec", 400, "KMS.1110", create, kms, key_spec="AES_257")
+    refused("a long description", 400, "KMS.1103", create, kms, key_description="x" * 256)
+    refused("rename to a name that is taken", 400, "KMS.1104",
+            rename, kms, create(kms).key_id, taken)
+    refused("a bad sequence", 400, "KMS.0206",
+            operate, kms.list_key_detail, kms_v2.ListKeyDetailRequest, key, sequence="1")
+    refused("a bad limit", 400, "KMS.1601", list_keys, kms, limit="many")
+    refused("a bad marker", 400, "KMS.1602", list_keys, kms, marker="here")
+
+
+def other_account(kms):
+    """Another account's key answers exactly as a key that does not exist."""
+    project = setting("KMS_PROJECT_ID_2")
+    others = client(BasicCredentials(setting("KMS_AK_2"), setting("KMS_SK_2"), project))
+    key = create(others).key_id
+    for call, rest in ((describe, ()), (enable, ()), (disable, ()), (cancel, ()),
+                       (schedule, ("7",)), (rename, (a_name(),))):
+        answers = [
+            refused(f"{call.__name__} of {whose} key", 404, "KMS.0207", call, kms, which, *rest)
+            for whose, which in (("another account's", key), ("nobody's", str(uuid.uuid4())))
+        ]
+        check("in the same words", answers[0].error_msg, answers[1].error_msg)
+    check("the key is untouched", describe(others, key).key_state, "2")
+    if key in list_keys(kms, key_spec="ALL").keys:
+        fail("list-keys shows another account's key")
+    intruder = client(BasicCredentials(AK, SK, project))
+    refused("another account's project", 403, "KMS.0321", describe, intruder, key)
+    intruder = client(BasicCredentials(AK, SK, uuid.uuid4().hex))
+    refused("nobody's project", 403, "KMS.0321", describe, intruder, key)
+
+
+def lists(kms):
+    made = {create(kms).key_id for _ in range(5)}
+    off = create(kms).key_id
+    disable(kms, off)
+    rsa = create(kms, key_spec="RSA_2048", key_usage="SIGN_VERIFY").key_id
+    everything = list_keys(kms, key_spec="ALL")
+    check("one page holds all", (everything.truncated, everything.next_marker), ("false", ""))
+    check("total", everything.total, len(everything.keys))
+    check("key_details are of the same keys",
+          [detail.key_id for detail in everything.key_details], everything.keys)
+    if not made | {off, rsa} <= set(everything.keys):
+        fail("list-keys misses a key that was just made")
+
+    paged, count, marker = [], 0, None
+    while marker != "":
+        page = list_keys(kms, key_spec="ALL", limit="2", marker=marker)
+        count += 1
+        check(f"page {count}", (page.total, page.truncated),
+              (everything.total, "true" if page.next_marker else "false"))
+        if not 1 <= len(page.keys) <= 2:
+            fail(f"a page of {len(page.keys)} keys for limit 2")
+        paged += page.keys
+        marker = page.next_marker
+    check("the pages make the whole list", paged, everything.keys)
+
+    check("filter by state", {d.key_state for d in list_keys(kms, key_state="3").key_details}, {"3"})
+    if off not in list_keys(kms, key_state="3").keys:
+        fail("list-keys of state 3 misses a disabled key")
+    if off in list_keys(kms, key_state="2").keys:
+        fail("list-keys of state 2 shows a disabled key")
+    check("filter by key_spec", {d.key_spec for d in list_keys(kms, key_spec="RSA_2048").key_details},
+          {"RSA_2048"})
+    check("without key_spec only AES_256", {d.key_spec for d in list_keys(kms).key_details},
+          {"AES_256"})
+    refused("a state that cannot be searched for", 400, "KMS.0308", list_keys, kms, key_state="7")
+
+
+def counters(kms):
+    total = list_keys(kms, key_spec="ALL").total
+    count = kms.show_user_instances(kms_v2.ShowUserInstancesRequest()).instance_num
+    check("user-instances counts all keys", count, total)
+    resources = kms.show_user_quotas(kms_v2.ShowUserQuotasRequest()).quotas.resources
+    quotas = {resource.type: resource for resource in resources}
+    check("user-quotas counts them too", quotas["CMK"].used, total)
+    if not quotas["CMK"].quota > total:
+        fail(f"a quota of {quotas['CMK'].quota} with {total} keys")
+
+
+def versions(kms):
+    shown = kms.show_versions(kms_v2.ShowVersionsRequest()).versions
+    if "v1.0" not in [version.id for version in shown]:
+        fail(f"GET / does not list v1.0: {shown}")
+    one = kms.show_version(kms_v2.ShowVersionRequest(version_id="v1.0")).version
+    check("GET /v1.0", one["id"], "v1.0")
+    refused("GET /v9", 404, "APIGW.0101",
+            kms.show_version, kms_v2.ShowVersionRequest(version_id="v9"))
+
+
+def ways_to_authenticate(kms, key):
+    refused("an unknown access key", 401, "APIGW.0301",
+            describe, client(BasicCredentials("NOSUCHACCESSKEY", SK, PROJECT)), key)
+    refused("a wrong secret", 401, "APIGW.0301",
+            describe, client(BasicCredentials(AK, "wrong", PROJECT)), key)
+
+    region = Region(REGION, ENDPOINT)
+    derived = BasicCredentials(AK, SK, PROJECT).with_derived_predicate(lambda request: True)
+    # The KMS client names no service for derived keys, so whoever turns them on has to.
+    signed_v11 = (KmsClient.new_builder()._with_derived_auth_service_name("kms")
+                  .with_credentials(derived).with_region(region).build())
+    check("a signature by a derived key (V11)", describe(signed_v11, key).key_id, key)
+    elsewhere = BasicCredentials(AK, SK, PROJECT).with_derived_predicate(lambda request: True)
+    signed_v11 = (KmsClient.new_builder()._with_derived_auth_service_name("obs")
+                  .with_credentials(elsewhere).with_region(region).build())
+    refused("a key derived for another service", 401, "APIGW.0301", describe, signed_v11, key)
+
+    token = password_token()
+    # A preset Authorization keeps the SDK from signing.
+    by_token = client(BasicCredentials("unused", "unused", PROJECT))
+    by_token.preset_headers.update({"X-Auth-Token": token, "Authorization": "none"})
+    check("a token for all calls of a client", describe(by_token, key).key_id, key)
+    # Per call: the token goes beside a signature by a key that does not exist.
+    listed = (client(BasicCredentials("unused", "unused", PROJECT))
+              .list_keys_invoker(kms_v2.ListKeysRequest(body=kms_v2.ListKeysRequestBody()))
+              .add_header("X-Auth-Token", token).invoke())
+    if key not in listed.keys:
+        fail("list-keys by token misses the key")
+    done("a token for one call")
+    # And a good signature does not rescue a bad token.
+    bad = client()
+    bad.preset_headers.update({"X-Auth-Token": "rubbish"})
+    refused("a bad token beside a good signature", 401, "KMS.0302", describe, bad, key)
+
+    # Without a project id the SDK asks the identity service for the project named like the region.
+    os.environ["HUAWEICLOUD_SDK_IAM_ENDPOINT"] = setting("IAM_AUTH_URL").removesuffix("/v3")
+    by_region = BasicCredentials(AK, SK)
+    asked = KmsClient.new_builder().with_credentials(by_region).with_region(region).build()
+    check("the project of the region", by_region.project_id, PROJECT)
+    check("and its keys", describe(asked, key).key_id, key)
+
+    # Without either it sends its own template; anything but a fault of the server will do.
+    try:
+        describe(client(BasicCredentials(AK, SK)), key)
+    except ClientRequestException as error:
+        done(f"neither project nor region: {error.status_code} {error.error_code}")
+    else:
+        fail("a path without a project was answered")
+
+
+def main():
+    kms = client()
+    key = life_of_a_key(kms)
+    external_key(kms)
+    refusals(kms)
+    other_account(kms)
+    lists(kms)
+    counters(kms)
+    versions(kms)
+    ways_to_authenticate(kms, key)
+
+
+if __name__ == "__main__":
+    main()
