@@ -14,6 +14,10 @@ pub trait Clock: Send + Sync {
     fn now(&self) -> Timestamp;
     /// Time that never goes back, counted from an arbitrary start: for measuring, never for dates.
     fn monotonic(&self) -> Duration;
+    /// Whether it can be compared with the clocks of other machines. A test's cannot.
+    fn is_real(&self) -> bool {
+        false
+    }
 }
 
 /// Where randomness comes from.
@@ -48,6 +52,11 @@ impl Env {
     /// Time that never goes back; see [`Clock::monotonic`].
     pub fn monotonic(&self) -> Duration {
         self.clock.monotonic()
+    }
+
+    /// Whether the clock can be compared with those of other machines.
+    pub fn is_real(&self) -> bool {
+        self.clock.is_real()
     }
 
     /// `N` random bytes.
@@ -87,6 +96,10 @@ impl Clock for SystemClock {
 
     fn monotonic(&self) -> Duration {
         self.started.elapsed()
+    }
+
+    fn is_real(&self) -> bool {
+        true
     }
 }
 

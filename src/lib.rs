@@ -2,8 +2,23 @@
 
 #![forbid(unsafe_code)]
 
-pub mod crypto;
+pub mod config;
 pub mod env;
 pub mod limits;
+
 pub mod model;
+
+pub mod crypto;
+pub mod outside;
 pub mod store;
+
+pub mod kms;
+pub mod operations;
+
+pub mod dialect;
+pub mod huawei;
+
+pub mod server;
+mod tls;
+
+pub mod cli;

@@ -45,3 +45,19 @@ pub const DESTROYED_PER_STEP: i64 = 100;
 
 /// How long a graceful stop waits for calls in flight.
 pub const STOP_SECONDS: u64 = 8;
+
+/// Project keys kept in memory, opened: 200 bytes each.
+pub const CACHED_PROJECT_KEYS: u64 = 100_000;
+
+/// Sources whose refused credentials are counted apart; beyond it the rest share one count.
+pub const METERED_SOURCES: usize = 10_000;
+
+/// Passwords that are hashed at once: each takes 19 MiB and 20 ms of a core.
+pub const HASHES_AT_ONCE: usize = 2;
+
+/// Passwords that may wait to be hashed; beyond it the answer is 503 at once (I-49).
+pub const HASHES_WAITING: usize = 64;
+
+/// What of a body that is too large is read and thrown away, so that the client gets to read the
+/// refusal instead of a reset connection.
+pub const DRAINED_BYTES: usize = 64 * 1024 * 1024;

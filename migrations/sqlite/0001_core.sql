@@ -19,9 +19,11 @@ CREATE TABLE clock (
     flushes    INTEGER NOT NULL
 ) STRICT;
 
+-- authority: who vouches for the domain's users; empty for kmsd itself, else an outside issuer.
 CREATE TABLE domains (
     id         TEXT    NOT NULL PRIMARY KEY,
     name       TEXT    NOT NULL UNIQUE,
+    authority  TEXT    NOT NULL,
     created_at INTEGER NOT NULL,
     seal       BLOB    NOT NULL
 ) STRICT;

@@ -3,7 +3,10 @@
 //! Records are built from our own types and building one cannot fail (threat model I-48). They
 //! never hold material, plaintexts, passwords, tokens or signatures (I-47).
 
+use std::net::IpAddr;
+
 use super::action::Action;
+use super::caller::Credential;
 use super::time::Timestamp;
 
 /// One call, or one thing that kmsd did by itself.
@@ -37,4 +40,38 @@ pub struct Record {
     pub detail: String,
     /// How long it took, in microseconds.
     pub duration_us: i64,
+}
+
+impl Record {
+    /// The record of a refused credential. What it claimed to be stands where the user's name would.
+    pub fn of_refusal(
+        at: Timestamp,
+        request_id: String,
+        address: Option<IpAddr>,
+        claimed: String,
+        outcome: &str,
+        detail: String,
+    ) -> Self {
+        Self {
+            at,
+            request_id,
+            credential: Credential::Refused.describe(),
+            user_id: String::new(),
+            user_name: claimed,
+            project_id: String::new(),
+            address: address_text(address),
+            action: Action::RefuseCredential,
+            region: String::new(),
+            key_id: String::new(),
+            revision: 0,
+            outcome: outcome.to_owned(),
+            detail,
+            duration_us: 0,
+        }
+    }
+}
+
+/// An address as records carry it.
+pub fn address_text(address: Option<IpAddr>) -> String {
+    address.map_or_else(String::new, |address| address.to_string())
 }

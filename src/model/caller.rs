@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::identity::{Project, Role};
-use super::ids::{DisplayName, DomainId, UserId};
+use super::ids::{AccessKeyId, DisplayName, DomainId, UserId};
 use super::time::Timestamp;
 
 /// How somebody was authenticated. Audit records carry it.
@@ -57,6 +57,9 @@ pub struct Caller {
     pub scope: Scope,
     /// What they may do there.
     pub roles: Vec<Role>,
+    /// The access key through which the credential was had, if it was: it reaches no further and
+    /// lives no longer than that (threat model I-7).
+    pub access_key: Option<AccessKeyId>,
     /// When the credential was given.
     pub issued_at: Timestamp,
     /// When it ends; `None` for never.
@@ -75,6 +78,11 @@ pub enum Scope {
 }
 
 impl Caller {
+    /// Whether they administer what their credential is for.
+    pub fn administers(&self) -> bool {
+        self.roles.contains(&Role::TenantAdministrator)
+    }
+
     /// The project their credential is for, if it is for one.
     pub fn project(&self) -> Option<&Project> {
         match &self.scope {

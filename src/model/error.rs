@@ -52,6 +52,8 @@ pub enum Error {
     NoSuchScope,
     /// The token asked about is unknown, expired or revoked.
     TokenNotFound,
+    /// The token was issued elsewhere, and only there can it be revoked.
+    NotRevocable,
 
     /// No such key in the caller's project.
     KeyNotFound,
@@ -70,12 +72,14 @@ pub enum Error {
     },
     /// Keys of this spec cannot be imported.
     NotImportable(&'static str),
+    /// Keys for authentication codes cannot be imported.
+    MacNotImportable,
     /// kmsd cannot make material of this spec.
     SpecNotOffered(&'static str),
     /// There is no such keystore.
     KeystoreNotFound,
     /// The project has as many keys as it may.
-    KeyQuotaReached(u64),
+    KeyQuotaReached,
 
     /// Too many requests; try again after this.
     Throttled(Duration),
@@ -112,15 +116,16 @@ impl Error {
             Error::Forbidden(_) => "forbidden",
             Error::NoSuchScope => "no-such-scope",
             Error::TokenNotFound => "token-not-found",
+            Error::NotRevocable => "not-revocable",
             Error::KeyNotFound => "key-not-found",
             Error::WrongState(..) => "wrong-state",
             Error::NameTaken => "name-taken",
             Error::ReservedName => "reserved-name",
             Error::UsageMismatch { .. } => "usage-mismatch",
-            Error::NotImportable(_) => "not-importable",
+            Error::NotImportable(_) | Error::MacNotImportable => "not-importable",
             Error::SpecNotOffered(_) => "spec-not-offered",
             Error::KeystoreNotFound => "keystore-not-found",
-            Error::KeyQuotaReached(_) => "key-quota-reached",
+            Error::KeyQuotaReached => "key-quota-reached",
             Error::Throttled(_) => "throttled",
             Error::Unavailable(_) => "unavailable",
             Error::Conflict => "conflict",
@@ -136,6 +141,11 @@ impl Error {
         }
     }
 
+    /// Whether somebody tried a secret that did not fit: what guessing looks like.
+    pub const fn is_guess(&self) -> bool {
+        matches!(self, Error::BadSignature(_) | Error::BadPassword)
+    }
+
     /// Whether it is about who the caller is: nobody was authenticated.
     pub const fn is_refused_credential(&self) -> bool {
         matches!(
@@ -145,6 +155,7 @@ impl Error {
                 | Error::ExpiredToken(_)
                 | Error::BadSignature(_)
                 | Error::BadPassword
+                | Error::NoSuchScope
         )
     }
 }

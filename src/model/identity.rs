@@ -10,6 +10,9 @@ pub struct Domain {
     pub id: DomainId,
     /// Its name, unique in the deployment.
     pub name: DisplayName,
+    /// Who vouches for its users: empty for kmsd itself, else the name of an outside issuer. A
+    /// credential of one authority reaches no domain of another.
+    pub authority: String,
     /// When it was registered.
     pub created_at: Timestamp,
 }

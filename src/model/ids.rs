@@ -73,6 +73,14 @@ words! {
     KeyName = r"\A[a-zA-Z0-9:/_-]{1,255}\z",
         "must be 1 to 255 letters, digits or : / _ -";
 
+    /// What an alias is called, without its prefix `alias/`.
+    AliasName = r"\A[a-zA-Z0-9:/_-]{1,255}\z",
+        "must be 1 to 255 letters, digits or : / _ -";
+
+    /// What keys are filed under: `0` is the default one.
+    EnterpriseProject = r"\A(?:0|[0-9a-z]{8}-[0-9a-z]{4}-[0-9a-z]{4}-[0-9a-z]{4}-[0-9a-z]{12})\z",
+        "must be 0 or the lower-case UUID of an enterprise project";
+
     /// A project: the tenant that owns keys.
     ProjectId = r"\A[0-9a-f]{32}\z", "must be 32 lower-case hexadecimal digits";
 

@@ -1,6 +1,6 @@
 //! A customer master key (CMK): everything about it but its material.
 
-use super::ids::{KeyId, KeyName, ProjectId, Region, UserId};
+use super::ids::{AliasName, KeyId, KeyName, ProjectId, Region, UserId};
 use super::spec::{KeySpec, KeyUsage, Origin};
 use super::state::KeyState;
 use super::time::Timestamp;
@@ -76,5 +76,23 @@ impl Key {
             Some(_) => KeyState::Disabled,
             None => KeyState::PendingImport,
         };
+    }
+}
+
+/// How a caller names a key. Only a dialect parses one; only `Context::key` resolves it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeyRef {
+    /// By its id.
+    Id(KeyId),
+    /// By the name of an alias that points to it, without the prefix `alias/`.
+    Alias(AliasName),
+}
+
+impl std::fmt::Display for KeyRef {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            KeyRef::Id(id) => id.fmt(f),
+            KeyRef::Alias(name) => write!(f, "alias/{name}"),
+        }
     }
 }

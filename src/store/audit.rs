@@ -127,7 +127,7 @@ impl TryFrom<Row> for Record {
 }
 
 /// A place in the trail: the time, writer and number of a record.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Place {
     /// Its time, in milliseconds.
     pub at: i64,

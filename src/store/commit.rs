@@ -19,7 +19,7 @@ use super::{Db, Result, Sealed, Store, StoreError, Tx, audit, identity, keys, on
 use crate::limits;
 use crate::model::audit::Record;
 use crate::model::identity::{AccessKey, Domain, RoleAssignment, User};
-use crate::model::ids::{AccessKeyId, UserId};
+use crate::model::ids::{AccessKeyId, DomainId, ProjectId, UserId};
 use crate::model::key::Key;
 
 /// How long a record may be unflushed (threat model I-45 asks for 0.2 s at most).
@@ -51,6 +51,10 @@ pub enum Write {
     InsertDomain(Sealed<Domain>),
     /// A new project, with the key that stands between the root and its keys' material.
     InsertProject(identity::NewProject),
+    /// A domain's end; it must be empty.
+    DeleteDomain(DomainId),
+    /// A project's end, with its roles and access keys; it must have no keys.
+    DeleteProject(ProjectId),
     /// A new user.
     InsertUser(Sealed<User>),
     /// A user as they are from now on.
@@ -193,6 +197,8 @@ async fn apply(tx: &mut Tx<'_>, write: &Write) -> Result<()> {
         Write::SaveKey { key, read } => keys::save(tx, key, *read).await,
         Write::InsertDomain(domain) => identity::insert_domain(tx, domain).await,
         Write::InsertProject(project) => identity::insert_project(tx, project).await,
+        Write::DeleteDomain(id) => identity::delete_domain(tx, id).await,
+        Write::DeleteProject(id) => identity::delete_project(tx, id).await,
         Write::InsertUser(user) => identity::insert_user(tx, user).await,
         Write::SaveUser(user) => identity::save_user(tx, user).await,
         Write::DeleteUser(id) => identity::delete_user(tx, id).await,

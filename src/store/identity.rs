@@ -44,6 +44,7 @@ impl Sealable for Domain {
         RowSeal::new("domains")
             .text("id", self.id.as_str())
             .text("name", self.name.as_str())
+            .text("authority", &self.authority)
     }
 }
 
@@ -107,6 +108,7 @@ fn corrupt(what: &str, id: &str) -> StoreError {
 struct DomainRow {
     id: String,
     name: String,
+    authority: String,
     created_at: i64,
     seal: Vec<u8>,
 }
@@ -119,6 +121,7 @@ impl TryFrom<DomainRow> for Sealed<Domain> {
         let value = Domain {
             id: DomainId::parse(row.id.as_str()).map_err(bad)?,
             name: DisplayName::parse(row.name).map_err(bad)?,
+            authority: row.authority,
             created_at: Timestamp::from_millis(row.created_at),
         };
         Ok(Sealed {
@@ -282,7 +285,10 @@ macro_rules! select {
 
 macro_rules! domains {
     ($rest:literal) => {
-        concat!("SELECT id, name, created_at, seal FROM domains ", $rest)
+        concat!(
+            "SELECT id, name, authority, created_at, seal FROM domains ",
+            $rest
+        )
     };
 }
 
@@ -507,9 +513,10 @@ pub(super) async fn insert_domain(tx: &mut Tx<'_>, domain: &Sealed<Domain>) -> R
     let Sealed { value, seal } = domain;
     change!(
         tx,
-        "INSERT INTO domains (id, name, created_at, seal) VALUES ($1, $2, $3, $4)",
+        "INSERT INTO domains (id, name, authority, created_at, seal) VALUES ($1, $2, $3, $4, $5)",
         value.id.as_str(),
         value.name.as_str(),
+        &value.authority,
         value.created_at.millis(),
         seal
     );
@@ -540,6 +547,44 @@ pub(super) async fn insert_project(tx: &mut Tx<'_>, new: &NewProject) -> Result<
         new.key.created_at.millis()
     );
     Ok(())
+}
+
+pub(super) async fn delete_domain(tx: &mut Tx<'_>, id: &DomainId) -> Result<()> {
+    let deleted = change!(tx, "DELETE FROM domains WHERE id = $1", id.as_str());
+    if deleted == 0 {
+        Err(StoreError::Conflict)
+    } else {
+        Ok(())
+    }
+}
+
+pub(super) async fn delete_project(tx: &mut Tx<'_>, id: &ProjectId) -> Result<()> {
+    change!(
+        tx,
+        "DELETE FROM role_assignments WHERE project_id = $1",
+        id.as_str()
+    );
+    change!(
+        tx,
+        "DELETE FROM access_keys WHERE project_id = $1",
+        id.as_str()
+    );
+    change!(
+        tx,
+        "DELETE FROM project_usage WHERE project_id = $1 AND key_count = 0",
+        id.as_str()
+    );
+    change!(
+        tx,
+        "DELETE FROM project_keys WHERE project_id = $1",
+        id.as_str()
+    );
+    let deleted = change!(tx, "DELETE FROM projects WHERE id = $1", id.as_str());
+    if deleted == 0 {
+        Err(StoreError::Conflict)
+    } else {
+        Ok(())
+    }
 }
 
 pub(super) async fn insert_user(tx: &mut Tx<'_>, user: &Sealed<User>) -> Result<()> {

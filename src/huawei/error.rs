@@ -1,0 +1,253 @@
+//! What Huawei's clients are told: one table from meaning to status and code for KMS, one for IAM.
+//!
+//! Codes are those of the contract's section 6; the sentences are ours.
+
+use serde::Serialize;
+
+use crate::dialect::Reply;
+use crate::model::action::Action;
+use crate::model::error::Error;
+use crate::model::state::Verdict;
+
+/// Which of the two services a path belongs to: they write their errors differently.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Service {
+    /// Keys, and whatever has no other form.
+    Kms,
+    /// Tokens and what belongs to them: every path under `/v3`.
+    Iam,
+}
+
+#[derive(Serialize)]
+struct KmsBody {
+    error: KmsError,
+}
+
+#[derive(Serialize)]
+struct KmsError {
+    error_code: &'static str,
+    error_msg: String,
+}
+
+#[derive(Serialize)]
+struct IamBody {
+    error: IamError,
+}
+
+#[derive(Serialize)]
+struct IamError {
+    code: u16,
+    message: String,
+    title: &'static str,
+}
+
+/// The answer that a refusal becomes.
+pub fn render(error: &Error, action: Option<Action>, service: Service) -> Reply {
+    let (status, code, words) = kms(error, action);
+    let body = match service {
+        Service::Kms => Reply::json(
+            status,
+            &KmsBody {
+                error: KmsError {
+                    error_code: code,
+                    error_msg: words,
+                },
+            },
+        ),
+        Service::Iam => Reply::json(
+            status,
+            &IamBody {
+                error: IamError {
+                    code: status,
+                    message: words,
+                    title: title(status),
+                },
+            },
+        ),
+    };
+    let mut reply = body.unwrap_or_else(|_| Reply::empty(500));
+    match error {
+        Error::WrongMethod(allowed) => reply = reply.with("Allow", allowed.join(", ")),
+        Error::Throttled(wait) => {
+            let seconds = wait.as_secs().saturating_add(1);
+            reply = reply.with("Retry-After", seconds.to_string());
+        }
+        Error::Unavailable(_) | Error::Conflict => {
+            reply = reply.with("Retry-After", "1".to_owned());
+        }
+        _ => {}
+    }
+    if reply.status == 401 {
+        reply = reply.with("WWW-Authenticate", "Keystone uri=\"/v3\"".to_owned());
+    }
+    reply
+}
+
+/// The table of KMS: status, code, sentence.
+fn kms(error: &Error, action: Option<Action>) -> (u16, &'static str, String) {
+    let fixed = |status, code, words: &str| (status, code, words.to_owned());
+    match error {
+        Error::UnknownPath => fixed(404, "APIGW.0101", "there is no such path"),
+        Error::WrongMethod(allowed) => (
+            405,
+            "KMS.0215",
+            format!("this path takes {} only", allowed.join(" and ")),
+        ),
+        Error::BodyTooLarge(limit) => (
+            400,
+            "KMS.0203",
+            format!("the body is larger than {limit} bytes"),
+        ),
+        Error::BodyTooSlow => fixed(400, "KMS.0214", "the body did not arrive in time"),
+        Error::Unreadable(why) => (400, "KMS.0214", why.clone()),
+        Error::NotJson(why) => (
+            400,
+            "KMS.0202",
+            format!("the body is not a JSON object: {why}"),
+        ),
+        Error::Missing(member) => (400, "KMS.0204", format!("{member} is missing or empty")),
+        Error::Invalid { member, why } => (
+            400,
+            code_of_member(member, action),
+            format!("{member} {why}"),
+        ),
+
+        Error::NoCredential => fixed(
+            401,
+            "KMS.0301",
+            "no credential: send a token in X-Auth-Token, or sign the request",
+        ),
+        Error::InvalidToken(why) => (401, "KMS.0302", format!("the token is not valid: {why}")),
+        Error::ExpiredToken(at) => (
+            401,
+            "KMS.0303",
+            format!("the token expired at {}", at.iso_micros()),
+        ),
+        Error::BadSignature(why) => (401, "APIGW.0301", why.clone()),
+        Error::BadPassword => fixed(401, "KMS.0302", "user and password do not fit"),
+        Error::NoSuchScope => fixed(401, "KMS.0302", "the caller has no role in that scope"),
+        Error::NeedsProjectScope => fixed(
+            403,
+            "KMS.0305",
+            "the token is for a domain; keys need a token for a project",
+        ),
+        Error::WrongProject => fixed(
+            403,
+            "KMS.0321",
+            "the project in the URL is not the one that the credential is for",
+        ),
+        Error::Forbidden(action) => (
+            403,
+            "KMS.0307",
+            match action.permission() {
+                Some(permission) => format!("no role of the caller gives {permission}"),
+                None => "the caller may not do this".to_owned(),
+            },
+        ),
+        Error::TokenNotFound => fixed(404, "KMS.0302", "there is no such token"),
+        Error::NotRevocable => fixed(
+            403,
+            "KMS.0307",
+            "the token was issued elsewhere; it can be revoked only there",
+        ),
+
+        Error::KeyNotFound => fixed(404, "KMS.0207", "no key with this id in the project"),
+        Error::WrongState(action, verdict) => wrong_state(*action, *verdict),
+        Error::NameTaken => fixed(400, "KMS.1104", "key_alias is taken by another key"),
+        Error::ReservedName => fixed(
+            400,
+            "KMS.1101",
+            "key_alias must not end in /default, which is kept for keys of services",
+        ),
+        Error::UsageMismatch { spec, usage } => (
+            400,
+            "KMS.0308",
+            format!("key_usage {usage} does not go with key_spec {spec}"),
+        ),
+        Error::NotImportable(spec) => (
+            400,
+            "KMS.0308",
+            format!("origin external does not go with key_spec {spec}"),
+        ),
+        Error::MacNotImportable => fixed(
+            400,
+            "KMS.0341",
+            "origin external does not go with an HMAC key",
+        ),
+        Error::SpecNotOffered(spec) => (
+            400,
+            "KMS.1110",
+            format!("key_spec {spec} is not offered here"),
+        ),
+        Error::KeystoreNotFound => fixed(400, "KMS.8003", "there is no such keystore"),
+        Error::KeyQuotaReached => fixed(400, "KMS.1105", "the key quota of the project is used up"),
+
+        Error::Throttled(_) => fixed(429, "APIGW.0308", "too many requests; wait a little"),
+        Error::Unavailable(_) | Error::Conflict => fixed(
+            503,
+            "KMS.0104",
+            "the service cannot do this right now; try again",
+        ),
+        Error::Internal(_) => fixed(
+            500,
+            "KMS.0103",
+            "a fault of the service; its log tells more",
+        ),
+    }
+}
+
+/// The codes that the contract keeps for single members; every other is the generic one.
+fn code_of_member(member: &str, action: Option<Action>) -> &'static str {
+    match (member, action) {
+        ("key_id", _) => "KMS.0205",
+        ("sequence", _) => "KMS.0206",
+        ("key_alias", _) => "KMS.1101",
+        ("key_description", _) => "KMS.1103",
+        ("key_spec", Some(Action::CreateKey)) => "KMS.1110",
+        ("pending_days", _) => "KMS.1401",
+        ("limit", _) => "KMS.1601",
+        ("marker", _) => "KMS.1602",
+        _ => "KMS.0308",
+    }
+}
+
+/// The contract's table of operation by state (section 5.2), where the cell is a code.
+fn wrong_state(action: Action, verdict: Verdict) -> (u16, &'static str, String) {
+    let words = match verdict {
+        Verdict::Allow => "it may be done",
+        Verdict::AlreadyThere => "it is in that state already",
+        Verdict::IsDisabled => "it is disabled",
+        Verdict::IsLeaving => "it is scheduled for deletion",
+        Verdict::NotLeaving => "no deletion is scheduled",
+        Verdict::NeedsMaterial => "it waits for its material to be imported",
+    };
+    let code = match (action, verdict) {
+        (Action::EnableKey, _) => "KMS.1201",
+        (Action::DisableKey, _) => "KMS.1301",
+        (Action::ScheduleKeyDeletion, _) => "KMS.1402",
+        (Action::CancelKeyDeletion, _) => "KMS.1501",
+        (_, Verdict::IsDisabled) => "KMS.0209",
+        (_, Verdict::IsLeaving) => "KMS.0210",
+        _ => "KMS.1301",
+    };
+    (
+        400,
+        code,
+        format!("the key's state does not allow this: {words}"),
+    )
+}
+
+/// What HTTP calls a status.
+fn title(status: u16) -> &'static str {
+    match status {
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        429 => "Too Many Requests",
+        500 => "Internal Server Error",
+        503 => "Service Unavailable",
+        _ => "Error",
+    }
+}

@@ -1,0 +1,426 @@
+//! The life of keys, as Huawei spells it (contract, section 4.1 and 4.9).
+
+use serde::{Deserialize, Serialize};
+use validator::Validate;
+
+use super::wire::{KeyIdText, KeyRefText, NumberText, Sequence, decode, millis, millis_or_empty};
+use crate::config::ListWithoutSpec;
+use crate::dialect::{Reply, Request};
+use crate::kms::Context;
+use crate::limits;
+use crate::model::error::{Error, Result};
+use crate::model::ids::{EnterpriseProject, KeyName};
+use crate::model::key::{Key, PENDING_DAYS};
+use crate::model::spec::{KeySpec, KeyUsage, Origin};
+use crate::operations::keys::{self, NewKey};
+use crate::store::keys::Filter;
+
+/// The enterprise project of what is filed under none.
+const DEFAULT_ENTERPRISE_PROJECT: &str = "0";
+/// The keystore that is built in, the only one.
+const BUILT_IN_KEYSTORE: &str = "0";
+
+#[derive(Deserialize, Validate)]
+struct CreateKey {
+    key_alias: KeyName,
+    key_spec: Option<Spec>,
+    key_usage: Option<Usage>,
+    #[validate(length(max = 255, message = "must be at most 255 characters"))]
+    #[validate(custom(function = "without_nul"))]
+    key_description: Option<String>,
+    origin: Option<OriginText>,
+    enterprise_project_id: Option<EnterpriseProject>,
+    keystore_id: Option<String>,
+    #[serde(rename = "sequence")]
+    _sequence: Option<Sequence>,
+}
+
+#[derive(Deserialize, Validate)]
+struct NamedKey {
+    key_id: KeyIdText,
+    #[serde(rename = "sequence")]
+    _sequence: Option<Sequence>,
+}
+
+#[derive(Deserialize, Validate)]
+struct AnyKey {
+    key_id: KeyRefText,
+    #[serde(rename = "sequence")]
+    _sequence: Option<Sequence>,
+}
+
+#[derive(Deserialize, Validate)]
+struct ListKeys {
+    limit: Option<NumberText>,
+    marker: Option<NumberText>,
+    key_state: Option<NumberText>,
+    key_spec: Option<String>,
+    enterprise_project_id: Option<String>,
+    #[serde(rename = "sequence")]
+    _sequence: Option<Sequence>,
+}
+
+#[derive(Deserialize, Validate)]
+struct ScheduleDeletion {
+    key_id: KeyIdText,
+    pending_days: NumberText,
+    #[serde(rename = "sequence")]
+    _sequence: Option<Sequence>,
+}
+
+#[derive(Deserialize, Validate)]
+struct UpdateAlias {
+    key_id: KeyIdText,
+    key_alias: KeyName,
+    #[serde(rename = "sequence")]
+    _sequence: Option<Sequence>,
+}
+
+#[derive(Deserialize, Validate)]
+struct UpdateDescription {
+    key_id: KeyIdText,
+    #[validate(length(max = 255, message = "must be at most 255 characters"))]
+    #[validate(custom(function = "without_nul"))]
+    key_description: String,
+    #[serde(rename = "sequence")]
+    _sequence: Option<Sequence>,
+}
+
+#[derive(Serialize)]
+struct InKeyInfo<T> {
+    key_info: T,
+}
+
+#[derive(Serialize)]
+struct NewKeyInfo<'k> {
+    key_id: &'k str,
+    domain_id: &'k str,
+    region_id: &'k str,
+}
+
+#[derive(Serialize)]
+struct KeyDetails {
+    key_id: String,
+    domain_id: String,
+    key_alias: String,
+    realm: String,
+    key_spec: &'static str,
+    key_usage: &'static str,
+    key_description: String,
+    creation_date: String,
+    scheduled_deletion_date: String,
+    key_state: String,
+    default_key_flag: &'static str,
+    key_type: &'static str,
+    expiration_time: String,
+    origin: &'static str,
+    key_rotation_enabled: &'static str,
+    sys_enterprise_project_id: String,
+    keystore_id: &'static str,
+    key_label: &'static str,
+    partition_type: &'static str,
+}
+
+#[derive(Serialize)]
+struct KeyStatus<'k> {
+    key_id: &'k str,
+    key_state: String,
+}
+
+#[derive(Serialize)]
+struct KeyAlias<'k> {
+    key_id: &'k str,
+    key_alias: &'k str,
+}
+
+#[derive(Serialize)]
+struct KeyDescription<'k> {
+    key_id: &'k str,
+    key_description: &'k str,
+}
+
+#[derive(Serialize)]
+struct KeyList {
+    keys: Vec<String>,
+    key_details: Vec<KeyDetails>,
+    next_marker: String,
+    truncated: &'static str,
+    total: u64,
+}
+
+#[derive(Serialize)]
+struct Instances {
+    instance_num: u64,
+}
+
+#[derive(Serialize)]
+struct Quotas {
+    quotas: Resources,
+}
+
+#[derive(Serialize)]
+struct Resources {
+    resources: [Resource; 1],
+}
+
+#[derive(Serialize)]
+struct Resource {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    used: u64,
+    quota: u64,
+}
+
+/// `POST …/kms/create-key`
+pub async fn create(cx: &mut Context, request: &Request) -> Result<Reply> {
+    let asked: CreateKey = decode(request)?;
+    match asked.keystore_id.as_deref() {
+        None | Some(BUILT_IN_KEYSTORE) => {}
+        Some(_) => return Err(Error::KeystoreNotFound),
+    }
+    let new = NewKey {
+        name: asked.key_alias,
+        spec: asked.key_spec.map_or(KeySpec::Aes256, |spec| spec.0),
+        usage: asked.key_usage.map(|usage| usage.0),
+        origin: asked.origin.map_or(Origin::Kms, |origin| origin.0),
+        description: asked.key_description.unwrap_or_default(),
+        enterprise_project: asked.enterprise_project_id.map_or_else(
+            || DEFAULT_ENTERPRISE_PROJECT.to_owned(),
+            |id| id.to_string(),
+        ),
+    };
+    let key = keys::create(cx, new).await?;
+    let domain = cx.project()?.domain.clone();
+    let key_info = NewKeyInfo {
+        key_id: key.id.as_str(),
+        domain_id: domain.as_str(),
+        region_id: key.region.as_str(),
+    };
+    Reply::json(200, &InKeyInfo { key_info })
+}
+
+/// `POST …/kms/describe-key`
+pub async fn describe(cx: &mut Context, request: &Request) -> Result<Reply> {
+    let asked: AnyKey = decode(request)?;
+    let key = keys::describe(cx, &asked.key_id.0).await?;
+    let key_info = details(cx, &key)?;
+    Reply::json(200, &InKeyInfo { key_info })
+}
+
+/// `POST …/kms/list-keys`
+pub async fn list(cx: &mut Context, request: &Request) -> Result<Reply> {
+    let asked: ListKeys = decode(request)?;
+    let limit = match &asked.limit {
+        None => limits::PAGE_ROWS,
+        Some(text) => match text.number() {
+            // More than a page holds is asked for by some clients, and is no fault.
+            Some(limit) if limit >= 1 => u32::try_from(limit)
+                .unwrap_or(limits::PAGE_ROWS)
+                .min(limits::PAGE_ROWS),
+            _ => return Err(Error::invalid("limit", "must be a number of at least 1")),
+        },
+    };
+    let offset = match &asked.marker {
+        None => 0,
+        Some(text) => text
+            .number()
+            .ok_or_else(|| Error::invalid("marker", "must be a number of at least 0"))?,
+    };
+    let state = match asked.key_state.as_ref().map(NumberText::as_str) {
+        None => None,
+        Some(code @ ("1" | "2" | "3" | "4" | "5")) => code.parse().ok(),
+        Some(_) => return Err(Error::invalid("key_state", "must be 1 to 5")),
+    };
+    let spec = match asked.key_spec.as_deref() {
+        Some("ALL") => None,
+        Some(name) => Some(
+            KeySpec::parse(name)
+                .map_err(|form| Error::invalid("key_spec", format!("{form}, or ALL")))?,
+        ),
+        None => match cx.kms().config().list_without_spec {
+            ListWithoutSpec::Aes => Some(KeySpec::Aes256),
+            ListWithoutSpec::All => None,
+        },
+    };
+    let enterprise_project =
+        match asked.enterprise_project_id.as_deref() {
+            None | Some("all") => None,
+            Some(id) => Some(EnterpriseProject::parse(id).map_err(|form| {
+                Error::invalid("enterprise_project_id", format!("{form}, or all"))
+            })?),
+        };
+    let filter = Filter {
+        state,
+        spec,
+        enterprise_project: enterprise_project.map(|id| id.to_string()),
+    };
+    let listed = keys::list(cx, &filter, offset, limit).await?;
+    let shown = u64::try_from(listed.keys.len()).unwrap_or(u64::MAX);
+    let next = offset.saturating_add(shown);
+    let more = shown > 0 && next < listed.total;
+    Reply::json(
+        200,
+        &KeyList {
+            keys: listed.keys.iter().map(|key| key.id.to_string()).collect(),
+            key_details: listed
+                .keys
+                .iter()
+                .map(|key| details(cx, key))
+                .collect::<Result<_>>()?,
+            next_marker: if more {
+                next.to_string()
+            } else {
+                String::new()
+            },
+            truncated: if more { "true" } else { "false" },
+            total: listed.total,
+        },
+    )
+}
+
+/// `POST …/kms/enable-key`
+pub async fn enable(cx: &mut Context, request: &Request) -> Result<Reply> {
+    let asked: NamedKey = decode(request)?;
+    let key = keys::enable(cx, &asked.key_id.0).await?;
+    Reply::json(
+        200,
+        &InKeyInfo {
+            key_info: status(&key),
+        },
+    )
+}
+
+/// `POST …/kms/disable-key`
+pub async fn disable(cx: &mut Context, request: &Request) -> Result<Reply> {
+    let asked: NamedKey = decode(request)?;
+    let key = keys::disable(cx, &asked.key_id.0).await?;
+    Reply::json(
+        200,
+        &InKeyInfo {
+            key_info: status(&key),
+        },
+    )
+}
+
+/// `POST …/kms/schedule-key-deletion`
+pub async fn schedule_deletion(cx: &mut Context, request: &Request) -> Result<Reply> {
+    let asked: ScheduleDeletion = decode(request)?;
+    let days = asked
+        .pending_days
+        .number()
+        .and_then(|days| u32::try_from(days).ok())
+        .filter(|days| PENDING_DAYS.contains(days))
+        .ok_or_else(|| Error::invalid("pending_days", "must be a number of days, 7 to 1096"))?;
+    let key = keys::schedule_deletion(cx, &asked.key_id.0, days).await?;
+    Reply::json(200, &status(&key))
+}
+
+/// `POST …/kms/cancel-key-deletion`
+pub async fn cancel_deletion(cx: &mut Context, request: &Request) -> Result<Reply> {
+    let asked: NamedKey = decode(request)?;
+    let key = keys::cancel_deletion(cx, &asked.key_id.0).await?;
+    Reply::json(200, &status(&key))
+}
+
+/// `POST …/kms/update-key-alias`
+pub async fn rename(cx: &mut Context, request: &Request) -> Result<Reply> {
+    let asked: UpdateAlias = decode(request)?;
+    let key = keys::rename(cx, &asked.key_id.0, asked.key_alias).await?;
+    let key_info = KeyAlias {
+        key_id: key.id.as_str(),
+        key_alias: key.name.as_str(),
+    };
+    Reply::json(200, &InKeyInfo { key_info })
+}
+
+/// `POST …/kms/update-key-description`
+pub async fn update_description(cx: &mut Context, request: &Request) -> Result<Reply> {
+    let asked: UpdateDescription = decode(request)?;
+    let key = keys::update_description(cx, &asked.key_id.0, asked.key_description).await?;
+    let key_info = KeyDescription {
+        key_id: key.id.as_str(),
+        key_description: &key.description,
+    };
+    Reply::json(200, &InKeyInfo { key_info })
+}
+
+/// `GET …/kms/user-instances`
+pub async fn count(cx: &mut Context, _request: &Request) -> Result<Reply> {
+    let instance_num = keys::count(cx).await?;
+    Reply::json(200, &Instances { instance_num })
+}
+
+/// `GET …/kms/user-quotas`
+pub async fn quotas(cx: &mut Context, _request: &Request) -> Result<Reply> {
+    let quota = keys::quota(cx).await?;
+    let resource = Resource {
+        kind: "CMK",
+        used: quota.used,
+        quota: quota.limit,
+    };
+    Reply::json(
+        200,
+        &Quotas {
+            quotas: Resources {
+                resources: [resource],
+            },
+        },
+    )
+}
+
+fn details(cx: &Context, key: &Key) -> Result<KeyDetails> {
+    Ok(KeyDetails {
+        key_id: key.id.to_string(),
+        domain_id: cx.project()?.domain.to_string(),
+        key_alias: key.name.to_string(),
+        realm: key.region.to_string(),
+        key_spec: key.spec.name(),
+        key_usage: key.usage.name(),
+        key_description: key.description.clone(),
+        creation_date: millis(key.created_at),
+        scheduled_deletion_date: millis_or_empty(key.state.delete_at()),
+        key_state: key.state.code().to_string(),
+        default_key_flag: "0",
+        key_type: "1",
+        expiration_time: millis_or_empty(key.material_expires_at),
+        origin: key.origin.name(),
+        key_rotation_enabled: "false",
+        sys_enterprise_project_id: key.enterprise_project.clone(),
+        keystore_id: BUILT_IN_KEYSTORE,
+        key_label: "",
+        partition_type: "1",
+    })
+}
+
+fn status(key: &Key) -> KeyStatus<'_> {
+    KeyStatus {
+        key_id: key.id.as_str(),
+        key_state: key.state.code().to_string(),
+    }
+}
+
+fn without_nul(text: &str) -> std::result::Result<(), validator::ValidationError> {
+    if text.contains('\0') {
+        let fault = validator::ValidationError::new("nul");
+        Err(fault.with_message("must not contain the character U+0000".into()))
+    } else {
+        Ok(())
+    }
+}
+
+/// A word of one of the model's tables, read by its name.
+macro_rules! words {
+    ($($name:ident($inner:ty)),+) => {$(
+        struct $name($inner);
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(from: D) -> std::result::Result<Self, D::Error> {
+                <$inner>::parse(&String::deserialize(from)?)
+                    .map(Self)
+                    .map_err(serde::de::Error::custom)
+            }
+        }
+    )+};
+}
+
+words!(Spec(KeySpec), Usage(KeyUsage), OriginText(Origin));

@@ -1,0 +1,12 @@
+//! One spelling: Huawei Cloud's KMS REST API and the part of its IAM that KMS's clients call.
+//!
+//! Bytes on the wire to verbs and back. What is decided is decided elsewhere.
+
+pub mod auth;
+pub mod error;
+pub mod identity;
+pub mod keys;
+pub mod routes;
+pub mod strict_json;
+pub mod versions;
+pub mod wire;

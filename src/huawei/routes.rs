@@ -1,0 +1,275 @@
+//! The table: every path and method of Huawei's dialect, and what it asks for.
+
+use std::sync::Arc;
+
+use super::error::{Service, render};
+use super::{auth, identity, keys, versions};
+use crate::dialect::{Call, Handler, Reply, Request, handler, serve};
+use crate::kms::Kms;
+use crate::model::action::Action;
+use crate::model::error::{Error, Result};
+use crate::model::ids::Region;
+
+/// One row of the table.
+pub struct Route {
+    /// The method, in capitals.
+    pub method: &'static str,
+    /// The path; `{name}` stands for one segment.
+    pub path: &'static str,
+    /// Which service it belongs to.
+    pub service: Service,
+    /// What it does.
+    pub kind: Kind,
+}
+
+/// What a row does.
+pub enum Kind {
+    /// Needs a credential, and for keys one for the project in the path.
+    Guarded(Action, Handler),
+    /// Makes a token of what is in its body.
+    LogIn,
+    /// Needs no credential (threat model I-1 lists these rows).
+    Public(fn(&Kms, &Request) -> Result<Reply>),
+    /// The same, and has to wait for something.
+    PublicAsync(Public),
+}
+
+/// Rows without a credential that must ask the database.
+#[derive(Clone, Copy)]
+pub enum Public {
+    /// The keys that sign tokens.
+    TokenKeys,
+    /// Whether calls can be served.
+    Ready,
+}
+
+/// Every row.
+pub fn table() -> Vec<Route> {
+    use Action::*;
+    macro_rules! key_calls {
+        ($($method:literal $name:literal $action:ident $function:path;)*) => {
+            vec![$(Route {
+                method: $method,
+                path: concat!("/v1.0/{project_id}/kms/", $name),
+                service: Service::Kms,
+                kind: Kind::Guarded($action, handler($function)),
+            }),*]
+        };
+    }
+    let mut rows = key_calls! {
+        "POST" "create-key"             CreateKey            keys::create;
+        "POST" "describe-key"           DescribeKey          keys::describe;
+        "POST" "list-keys"              ListKeys             keys::list;
+        "POST" "enable-key"             EnableKey            keys::enable;
+        "POST" "disable-key"            DisableKey           keys::disable;
+        "POST" "schedule-key-deletion"  ScheduleKeyDeletion  keys::schedule_deletion;
+        "POST" "cancel-key-deletion"    CancelKeyDeletion    keys::cancel_deletion;
+        "POST" "update-key-alias"       RenameKey            keys::rename;
+        "POST" "update-key-description" UpdateKeyDescription keys::update_description;
+        "GET"  "user-instances"         CountKeys            keys::count;
+        "GET"  "user-quotas"            ShowQuotas           keys::quotas;
+    };
+    let iam = |method, path, kind| Route {
+        method,
+        path,
+        service: Service::Iam,
+        kind,
+    };
+    let kms = |method, path, kind| Route {
+        method,
+        path,
+        service: Service::Kms,
+        kind,
+    };
+    let tokens = "/v3/auth/tokens";
+    rows.extend([
+        iam("POST", tokens, Kind::LogIn),
+        iam(
+            "GET",
+            tokens,
+            Kind::Guarded(ValidateToken, handler(identity::show)),
+        ),
+        iam(
+            "HEAD",
+            tokens,
+            Kind::Guarded(ValidateToken, handler(identity::show)),
+        ),
+        iam(
+            "DELETE",
+            tokens,
+            Kind::Guarded(RevokeToken, handler(identity::revoke)),
+        ),
+        iam(
+            "GET",
+            "/v3/projects",
+            Kind::Guarded(ListProjects, handler(identity::projects)),
+        ),
+        iam(
+            "GET",
+            "/v3/auth/projects",
+            Kind::Guarded(ListProjects, handler(identity::projects)),
+        ),
+        iam(
+            "GET",
+            "/v3/auth/domains",
+            Kind::Guarded(ListDomains, handler(identity::domains)),
+        ),
+        iam(
+            "GET",
+            "/v3/auth/catalog",
+            Kind::Guarded(ShowCatalog, handler(identity::catalog)),
+        ),
+        iam(
+            "GET",
+            "/v3/auth/jwks.json",
+            Kind::PublicAsync(Public::TokenKeys),
+        ),
+        iam("GET", "/v3", Kind::Public(versions::identity)),
+        kms("GET", "/v1.0", Kind::Public(versions::kms)),
+        kms("GET", "/", Kind::Public(versions::all)),
+        kms("GET", "/health/live", Kind::Public(versions::live)),
+        kms("GET", "/health/ready", Kind::PublicAsync(Public::Ready)),
+        kms("GET", "/openapi.yaml", Kind::Public(versions::openapi)),
+    ]);
+    rows
+}
+
+/// The table, ready to look paths up in.
+pub struct Routes {
+    paths: matchit::Router<Vec<Route>>,
+}
+
+impl Default for Routes {
+    fn default() -> Self {
+        let mut by_path: Vec<(&'static str, Vec<Route>)> = Vec::new();
+        for row in table() {
+            match by_path.iter_mut().find(|(path, _)| *path == row.path) {
+                Some((_, rows)) => rows.push(row),
+                None => by_path.push((row.path, vec![row])),
+            }
+        }
+        let mut paths = matchit::Router::new();
+        for (path, rows) in by_path {
+            paths
+                .insert(path, rows)
+                .expect("the paths of the table do not collide");
+        }
+        Self { paths }
+    }
+}
+
+impl Routes {
+    /// Answers a request; every refusal has the form of the service whose path it is.
+    pub async fn answer(&self, kms: &Arc<Kms>, request: &mut Request) -> Reply {
+        let service = service_of(&request.path);
+        let found = self.find(request);
+        let action = match &found {
+            Ok(Route {
+                kind: Kind::Guarded(action, _),
+                ..
+            }) => Some(*action),
+            Ok(Route {
+                kind: Kind::LogIn, ..
+            }) => Some(Action::IssueToken),
+            _ => None,
+        };
+        let answered = match found {
+            Ok(route) => carry_out(kms, route, request).await,
+            Err(error) => {
+                kms.metrics().refused(error.name());
+                Err(error)
+            }
+        };
+        answered.unwrap_or_else(|error| {
+            log_fault(&error, request);
+            render(&error, action, service)
+        })
+    }
+
+    fn find(&self, request: &mut Request) -> Result<&Route> {
+        // The vendor's links end in a slash; one such path is the same as without.
+        let path = match request.path.as_str() {
+            "/v3/" => "/v3",
+            "/v1.0/" => "/v1.0",
+            other => other,
+        };
+        let found = self.paths.at(path).map_err(|_| Error::UnknownPath)?;
+        request.params = found
+            .params
+            .iter()
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect();
+        let rows = found.value;
+        let method = request.method.as_str();
+        rows.iter()
+            .find(|row| row.method == method)
+            .or_else(|| {
+                // What can be got can be asked for without its body.
+                (method == "HEAD").then(|| rows.iter().find(|row| row.method == "GET"))?
+            })
+            .ok_or_else(|| Error::WrongMethod(rows.iter().map(|row| row.method).collect()))
+    }
+}
+
+/// Which service a path belongs to, known or not.
+pub fn service_of(path: &str) -> Service {
+    if path == "/v3" || path.starts_with("/v3/") {
+        Service::Iam
+    } else {
+        Service::Kms
+    }
+}
+
+async fn carry_out(kms: &Arc<Kms>, route: &Route, request: &Request) -> Result<Reply> {
+    match &route.kind {
+        Kind::Public(answer) => answer(kms, request),
+        Kind::PublicAsync(Public::TokenKeys) => identity::token_keys(kms).await,
+        Kind::PublicAsync(Public::Ready) => versions::ready(kms).await,
+        Kind::LogIn => identity::log_in(kms, request).await,
+        Kind::Guarded(action, handler) => {
+            let call = Call {
+                action: *action,
+                region: region_of(kms, request),
+                caller: auth::authenticate(kms, request).await,
+                claimed: auth::claimed(request),
+            };
+            serve(kms, request, call, async |cx| {
+                if let Some(project) = request.param("project_id") {
+                    match cx.caller().project() {
+                        None => return Err(Error::NeedsProjectScope),
+                        Some(own) if own.id.as_str() != project => return Err(Error::WrongProject),
+                        Some(_) => {}
+                    }
+                }
+                handler(cx, request).await
+            })
+            .await
+        }
+    }
+}
+
+/// The region in `kms.<region>.…` of the Host, if it is served here; else the home region.
+fn region_of(kms: &Kms, request: &Request) -> Region {
+    let named = request
+        .header("host")
+        .ok()
+        .flatten()
+        .and_then(|host| host.strip_prefix("kms."))
+        .and_then(|rest| rest.split('.').next());
+    kms.config()
+        .regions
+        .iter()
+        .find(|region| named == Some(region.as_str()))
+        .unwrap_or_else(|| kms.config().home_region())
+        .clone()
+}
+
+/// Faults of ours are told to the log with their causes, and to nobody else.
+fn log_fault(error: &Error, request: &Request) {
+    let request_id = &request.request_id;
+    match error {
+        Error::Internal(cause) => tracing::error!(%request_id, cause, "a fault of kmsd"),
+        Error::Unavailable(cause) => tracing::warn!(%request_id, cause, "not available"),
+        _ => {}
+    }
+}

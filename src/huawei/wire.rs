@@ -1,0 +1,355 @@
+//! How values look on Huawei's wire, and how a request becomes a checked value.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde::de::{self, DeserializeOwned, Deserializer, Visitor};
+use serde_json::{Map, Value};
+use validator::{Validate, ValidationErrors, ValidationErrorsKind};
+
+use super::strict_json;
+use crate::dialect::Request;
+use crate::model::error::{Error, Result};
+use crate::model::ids::{AliasName, KeyId};
+use crate::model::key::KeyRef;
+use crate::model::time::Timestamp;
+
+/// Members for which an empty string is a value; everywhere else it means that the member is
+/// absent (contract, section 1.3).
+const MAY_BE_EMPTY: [&str; 1] = ["key_description"];
+
+/// Reads a request's JSON body into its type and checks it. A body that is absent is `{}`.
+///
+/// # Errors
+/// [`Error::Unreadable`], [`Error::NotJson`], [`Error::Missing`], [`Error::Invalid`] with the
+/// member that is wrong.
+pub fn decode<Q: DeserializeOwned + Validate>(request: &Request) -> Result<Q> {
+    let members = body(request)?;
+    let members = present(members);
+    let decoded: Q = serde_path_to_error::deserialize(Value::Object(members)).map_err(|error| {
+        let path = error.path().to_string();
+        refusal_of(path, &error.into_inner().to_string())
+    })?;
+    decoded
+        .validate()
+        .map_err(|faults| first_fault(&faults, ""))?;
+    Ok(decoded)
+}
+
+/// The members of a request's body.
+///
+/// # Errors
+/// [`Error::Unreadable`] when it is of another media type or encoded, [`Error::NotJson`].
+pub fn body(request: &Request) -> Result<Map<String, Value>> {
+    if request.body.is_empty() {
+        return Ok(Map::new());
+    }
+    if let Some(coding) = request.header("content-encoding")?
+        && !coding.eq_ignore_ascii_case("identity")
+    {
+        return Err(Error::Unreadable(
+            "Content-Encoding is not supported; send the body as it is".into(),
+        ));
+    }
+    if let Some(media_type) = request.header("content-type")?
+        && !is_json(media_type)
+    {
+        return Err(Error::Unreadable(
+            "Content-Type must be application/json, in UTF-8".into(),
+        ));
+    }
+    match strict_json::parse(&request.body).map_err(Error::NotJson)? {
+        Value::Object(members) => Ok(members),
+        _ => Err(Error::NotJson("it must be an object, as in {}".into())),
+    }
+}
+
+/// `application/json` in any case, with no charset but UTF-8.
+fn is_json(media_type: &str) -> bool {
+    let mut parts = media_type.split(';').map(str::trim);
+    let essence = parts.next().unwrap_or_default();
+    essence.eq_ignore_ascii_case("application/json")
+        && parts.all(|parameter| match parameter.split_once('=') {
+            Some((name, value)) if name.trim().eq_ignore_ascii_case("charset") => {
+                let value = value.trim().trim_matches('"');
+                value.eq_ignore_ascii_case("utf-8") || value.eq_ignore_ascii_case("utf8")
+            }
+            _ => true,
+        })
+}
+
+/// Leaves out what is absent in all but form: `null`, and the empty string.
+fn present(members: Map<String, Value>) -> Map<String, Value> {
+    members
+        .into_iter()
+        .filter(|(name, value)| match value {
+            Value::Null => false,
+            Value::String(text) => !text.is_empty() || MAY_BE_EMPTY.contains(&name.as_str()),
+            _ => true,
+        })
+        .collect()
+}
+
+/// What the library says of a member, as a refusal that names it.
+fn refusal_of(path: String, said: &str) -> Error {
+    let parent = if path == "." { "" } else { &path };
+    if let Some(rest) = said.strip_prefix("missing field `") {
+        let name = rest.split('`').next().unwrap_or_default();
+        return Error::Missing(match parent {
+            "" => name.to_owned(),
+            parent => format!("{parent}.{name}"),
+        });
+    }
+    let why = match said.strip_prefix("invalid type: ") {
+        // "integer `1`, expected a string": what was sent is the client's own, and may be long.
+        Some(mismatch) => match mismatch.split_once("expected ") {
+            Some((_, expected)) => Cow::from(format!("must be {expected}")),
+            None => Cow::from("has the wrong type"),
+        },
+        None => Cow::from(said.to_owned()),
+    };
+    Error::invalid(path, why)
+}
+
+fn first_fault(faults: &ValidationErrors, parent: &str) -> Error {
+    let mut members: Vec<_> = faults.errors().iter().collect();
+    members.sort_by(|one, other| one.0.cmp(other.0));
+    for (member, kind) in members {
+        let path = match parent {
+            "" => member.to_string(),
+            parent => format!("{parent}.{member}"),
+        };
+        match kind {
+            ValidationErrorsKind::Field(faults) => {
+                let why = faults
+                    .first()
+                    .and_then(|fault| fault.message.as_deref())
+                    .unwrap_or("is not valid");
+                return Error::invalid(path, why);
+            }
+            ValidationErrorsKind::Struct(inner) => return first_fault(inner, &path),
+            ValidationErrorsKind::List(items) => {
+                if let Some((at, inner)) = items.first_key_value() {
+                    return first_fault(inner, &format!("{path}[{at}]"));
+                }
+            }
+        }
+    }
+    Error::invalid(parent, "is not valid")
+}
+
+/// A whole number, as JSON number or as text of digits: clients send both (contract, section 1.3).
+/// Which numbers are allowed is said where it is used, for the code of the refusal depends on it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NumberText(String);
+
+impl NumberText {
+    /// The number, if it is one of at most 18 digits without a sign.
+    pub fn number(&self) -> Option<u64> {
+        let plain = (1..=18).contains(&self.0.len()) && self.0.bytes().all(|b| b.is_ascii_digit());
+        plain.then(|| self.0.parse().ok()).flatten()
+    }
+
+    /// The text as it was sent.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for NumberText {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> std::result::Result<Self, D::Error> {
+        struct Either;
+        impl Visitor<'_> for Either {
+            type Value = NumberText;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a number, as text or as it is")
+            }
+
+            fn visit_str<E>(self, text: &str) -> std::result::Result<NumberText, E> {
+                Ok(NumberText(text.to_owned()))
+            }
+
+            fn visit_u64<E>(self, number: u64) -> std::result::Result<NumberText, E> {
+                Ok(NumberText(number.to_string()))
+            }
+
+            fn visit_i64<E>(self, number: i64) -> std::result::Result<NumberText, E> {
+                Ok(NumberText(number.to_string()))
+            }
+
+            fn visit_f64<E: de::Error>(self, number: f64) -> std::result::Result<NumberText, E> {
+                Ok(NumberText(number.to_string()))
+            }
+        }
+        from.deserialize_any(Either)
+    }
+}
+
+/// The id of a key, and nothing else: what most calls take.
+#[derive(Clone, Debug)]
+pub struct KeyIdText(pub KeyRef);
+
+impl<'de> Deserialize<'de> for KeyIdText {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> std::result::Result<Self, D::Error> {
+        let text = String::deserialize(from)?;
+        KeyId::parse(text)
+            .map(|id| Self(KeyRef::Id(id)))
+            .map_err(de::Error::custom)
+    }
+}
+
+/// A key's id, `alias/` and the name of an alias, or the URN of an alias (contract, section 1.6).
+#[derive(Clone, Debug)]
+pub struct KeyRefText(pub KeyRef);
+
+impl<'de> Deserialize<'de> for KeyRefText {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> std::result::Result<Self, D::Error> {
+        let text = String::deserialize(from)?;
+        let alias = text
+            .strip_prefix("alias/")
+            .or_else(|| {
+                // kms:<region>:<domain_id>:alias:<name>
+                let mut parts = text.splitn(5, ':');
+                let is_urn = parts.next() == Some("kms");
+                let (_region, _domain) = (parts.next()?, parts.next()?);
+                (is_urn && parts.next() == Some("alias")).then_some(())?;
+                parts.next()
+            })
+            .map(ToOwned::to_owned);
+        match alias {
+            Some(name) => AliasName::parse(name)
+                .map(|name| Self(KeyRef::Alias(name)))
+                .map_err(de::Error::custom),
+            None => KeyId::parse(text)
+                .map(|id| Self(KeyRef::Id(id)))
+                .map_err(|_| {
+                    de::Error::custom(
+                        "must be a lower-case key id, alias/ and a name, or an alias URN",
+                    )
+                }),
+        }
+    }
+}
+
+/// The serial number that a client may give a request: 36 bytes (contract, section 1.7). It is
+/// checked and promises nothing.
+#[derive(Clone, Debug)]
+pub struct Sequence;
+
+impl<'de> Deserialize<'de> for Sequence {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> std::result::Result<Self, D::Error> {
+        let text = String::deserialize(from)?;
+        if text.len() == 36 {
+            Ok(Self)
+        } else {
+            Err(de::Error::custom("must be 36 bytes, such as a UUID"))
+        }
+    }
+}
+
+/// A moment in milliseconds since 1970, as text.
+pub fn millis(at: Timestamp) -> String {
+    at.millis().to_string()
+}
+
+/// The same, or the empty string for never.
+pub fn millis_or_empty(at: Option<Timestamp>) -> String {
+    at.map_or_else(String::new, millis)
+}
+
+/// Decodes what a browser or client escaped in a query or path: `%XX`, and in a query `+` for a
+/// space. `None` when it is not UTF-8 or an escape is broken.
+pub fn unescape(text: &str, plus_is_space: bool) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'%' => {
+                let digit = |b: Option<u8>| char::from(b?).to_digit(16);
+                let (high, low) = (digit(rest.next())?, digit(rest.next())?);
+                u8::try_from(high * 16 + low).ok()?
+            }
+            b'+' if plus_is_space => b' ',
+            other => other,
+        });
+    }
+    String::from_utf8(bytes).ok()
+}
+
+/// A parameter of the query, decoded.
+///
+/// # Errors
+/// [`Error::Invalid`] when it stands there twice or its escapes are broken.
+pub fn query_param(request: &Request, name: &str) -> Result<Option<String>> {
+    let mut found = None;
+    for pair in request.query.split('&').filter(|pair| !pair.is_empty()) {
+        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        if unescape(key, true).as_deref() != Some(name) {
+            continue;
+        }
+        if found.is_some() {
+            return Err(Error::invalid(name, "stands there twice"));
+        }
+        found = Some(
+            unescape(value, true).ok_or_else(|| Error::invalid(name, "is not escaped UTF-8"))?,
+        );
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_has_many_spellings() {
+        for good in [
+            "application/json",
+            "application/json;charset=utf-8",
+            "Application/JSON; charset=\"UTF-8\"",
+            "application/json; charset=utf8; profile=x",
+        ] {
+            assert!(is_json(good), "{good}");
+        }
+        for bad in [
+            "",
+            "text/plain",
+            "application/json;charset=latin1",
+            "application/jsonp",
+        ] {
+            assert!(!is_json(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn keys_are_named_in_four_ways() {
+        let parse = |text: &str| serde_json::from_value::<KeyRefText>(text.into());
+        let id = "0d0466b0-e727-4d9c-b35d-f84bb474a37f";
+        assert!(matches!(parse(id).unwrap().0, KeyRef::Id(_)));
+        for alias in ["alias/orders", "kms:eu-1:a81c5e20:alias:orders"] {
+            match parse(alias).unwrap().0 {
+                KeyRef::Alias(name) => assert_eq!(name.as_str(), "orders"),
+                KeyRef::Id(_) => panic!("{alias}"),
+            }
+        }
+        for bad in [
+            "orders",
+            "alias/",
+            "alias/a b",
+            "kms:eu-1:x:key:orders",
+            "kms:eu-1:x:alias:",
+        ] {
+            assert!(parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn escapes_are_decoded_or_refused() {
+        assert_eq!(unescape("a%2Fb+c", true).as_deref(), Some("a/b c"));
+        assert_eq!(unescape("a+b", false).as_deref(), Some("a+b"));
+        for bad in ["%", "%2", "%zz", "%ff"] {
+            assert_eq!(unescape(bad, true), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! The life of keys: made, read, switched, renamed, scheduled for deletion and rescued from it.
+
+use crate::crypto::material::Material;
+use crate::kms::Context;
+use crate::model::error::{Error, Result};
+use crate::model::ids::{KeyId, KeyName};
+use crate::model::key::{Key, KeyRef, PENDING_DAYS};
+use crate::model::spec::{Family, KeySpec, KeyUsage, Origin};
+use crate::model::state::KeyState;
+use crate::store::keys::{Filter, Page};
+
+/// The first version of a key's material.
+const FIRST_VERSION: u32 = 1;
+
+/// What a new key shall be.
+#[derive(Clone, Debug)]
+pub struct NewKey {
+    /// Its name; unique in project and region, and not ending in `/default`.
+    pub name: KeyName,
+    /// Its algorithm and size.
+    pub spec: KeySpec,
+    /// Its usage; `None` for the spec's default.
+    pub usage: Option<KeyUsage>,
+    /// Where its material comes from.
+    pub origin: Origin,
+    /// Free text.
+    pub description: String,
+    /// The enterprise project it is filed under.
+    pub enterprise_project: String,
+}
+
+/// A page of keys, opened.
+#[derive(Clone, Debug)]
+pub struct Listed {
+    /// The keys, the newest first.
+    pub keys: Vec<Key>,
+    /// How many fit the filter in all.
+    pub total: u64,
+}
+
+/// How much of a quota is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quota {
+    /// Keys there are.
+    pub used: u64,
+    /// Keys there may be.
+    pub limit: u64,
+}
+
+/// Makes a key: enabled, or waiting for material when it is the customer's to bring.
+///
+/// # Errors
+/// [`Error::ReservedName`], [`Error::UsageMismatch`], [`Error::NotImportable`],
+/// [`Error::SpecNotOffered`]; with the answer [`Error::NameTaken`] and
+/// [`Error::KeyQuotaReached`].
+pub async fn create(cx: &mut Context, new: NewKey) -> Result<Key> {
+    cx.permit()?;
+    name_is_free_to_choose(&new.name)?;
+    let usage = new.usage.unwrap_or(new.spec.usages()[0]);
+    if !new.spec.usages().contains(&usage) {
+        return Err(Error::UsageMismatch {
+            spec: new.spec.name(),
+            usage: usage.name(),
+        });
+    }
+    let material = match new.origin {
+        Origin::External if !new.spec.importable() => {
+            return Err(match new.spec.family() {
+                Family::Mac => Error::MacNotImportable,
+                Family::Symmetric | Family::Asymmetric => Error::NotImportable(new.spec.name()),
+            });
+        }
+        Origin::External => None,
+        Origin::Kms => Some(new_material(cx, new.spec).await?),
+    };
+    let key = Key {
+        project: cx.project()?.id.clone(),
+        region: cx.region().clone(),
+        id: KeyId::from_random(cx.env().random()),
+        name: new.name,
+        spec: new.spec,
+        usage,
+        origin: new.origin,
+        description: new.description,
+        state: match material {
+            Some(_) => KeyState::Enabled,
+            None => KeyState::PendingImport,
+        },
+        current_version: material.as_ref().map(|_| FIRST_VERSION),
+        material_expires_at: None,
+        enterprise_project: new.enterprise_project,
+        created_at: cx.now(),
+        created_by: cx.caller().user.clone(),
+        revision: 1,
+    };
+    cx.note(format!("{} {}", key.spec.name(), key.usage.name()));
+    cx.insert(key.clone(), material).await?;
+    Ok(key)
+}
+
+/// Reads one key, whatever its state.
+///
+/// # Errors
+/// [`Error::KeyNotFound`].
+pub async fn describe(cx: &mut Context, key: &KeyRef) -> Result<Key> {
+    cx.key(key).await
+}
+
+/// Reads a page of the project's keys, the newest first.
+///
+/// # Errors
+/// [`Error::Forbidden`].
+pub async fn list(cx: &mut Context, filter: &Filter, offset: u64, limit: u32) -> Result<Listed> {
+    cx.permit()?;
+    let project = cx.project()?.id.clone();
+    let Page { keys, total } = cx
+        .kms()
+        .store()
+        .list_keys(
+            &project,
+            cx.region(),
+            filter,
+            cx.kms().deadline_now(),
+            i64::try_from(offset).unwrap_or(i64::MAX),
+            i64::from(limit),
+        )
+        .await?;
+    let sealing = cx.project_key().await?;
+    Ok(Listed {
+        keys: keys
+            .into_iter()
+            .map(|row| Ok(row.open(sealing.row())?))
+            .collect::<Result<_>>()?,
+        total: u64::try_from(total).unwrap_or(0),
+    })
+}
+
+/// Lets a disabled key be used again.
+///
+/// # Errors
+/// [`Error::WrongState`] when it is not disabled.
+pub async fn enable(cx: &mut Context, key: &KeyRef) -> Result<Key> {
+    let mut key = cx.key(key).await?;
+    key.enable();
+    cx.save(&mut key).await?;
+    Ok(key)
+}
+
+/// Keeps an enabled key from being used.
+///
+/// # Errors
+/// [`Error::WrongState`] when it is not enabled.
+pub async fn disable(cx: &mut Context, key: &KeyRef) -> Result<Key> {
+    let mut key = cx.key(key).await?;
+    key.disable();
+    cx.save(&mut key).await?;
+    Ok(key)
+}
+
+/// Sets the day of a key's destruction, so many days of 24 hours from now. Until then it may be
+/// called off; it cannot be used any more from this moment.
+///
+/// # Errors
+/// [`Error::Invalid`] when the days are out of range, [`Error::WrongState`] when a day is set.
+pub async fn schedule_deletion(cx: &mut Context, key: &KeyRef, days: u32) -> Result<Key> {
+    if !PENDING_DAYS.contains(&days) {
+        return Err(Error::invalid(
+            "pending_days",
+            format!("must be {} to {}", PENDING_DAYS.start(), PENDING_DAYS.end()),
+        ));
+    }
+    let mut key = cx.key(key).await?;
+    key.schedule_deletion(cx.now().plus_days(days));
+    cx.note(format!("in {days} days"));
+    cx.save(&mut key).await?;
+    Ok(key)
+}
+
+/// Calls off a scheduled deletion.
+///
+/// The key comes back disabled, so that using it again is a decision of its own; one that never
+/// received its material goes back to waiting for it.
+///
+/// # Errors
+/// [`Error::WrongState`] when no deletion is scheduled, [`Error::KeyNotFound`] when its day has
+/// come.
+pub async fn cancel_deletion(cx: &mut Context, key: &KeyRef) -> Result<Key> {
+    let mut key = cx.key(key).await?;
+    key.restore();
+    cx.save(&mut key).await?;
+    Ok(key)
+}
+
+/// Gives a key another name.
+///
+/// # Errors
+/// [`Error::ReservedName`], [`Error::WrongState`]; with the answer [`Error::NameTaken`].
+pub async fn rename(cx: &mut Context, key: &KeyRef, name: KeyName) -> Result<Key> {
+    name_is_free_to_choose(&name)?;
+    let mut key = cx.key(key).await?;
+    key.name = name;
+    cx.save(&mut key).await?;
+    Ok(key)
+}
+
+/// Changes a key's description.
+///
+/// # Errors
+/// [`Error::WrongState`].
+pub async fn update_description(
+    cx: &mut Context,
+    key: &KeyRef,
+    description: String,
+) -> Result<Key> {
+    let mut key = cx.key(key).await?;
+    key.description = description;
+    cx.save(&mut key).await?;
+    Ok(key)
+}
+
+/// Counts the project's keys.
+///
+/// # Errors
+/// [`Error::Forbidden`].
+pub async fn count(cx: &mut Context) -> Result<u64> {
+    cx.permit()?;
+    used(cx).await
+}
+
+/// Tells how many keys the project has and may have.
+///
+/// # Errors
+/// [`Error::Forbidden`].
+pub async fn quota(cx: &mut Context) -> Result<Quota> {
+    cx.permit()?;
+    // A deployment without a quota reports the default: clients expect a number.
+    let limit = match cx.kms().config().limits.keys_per_project {
+        0 => crate::config::Limits::default().keys_per_project,
+        limit => limit,
+    };
+    Ok(Quota {
+        used: used(cx).await?,
+        limit,
+    })
+}
+
+async fn used(cx: &Context) -> Result<u64> {
+    let project = cx.project()?.id.clone();
+    let count = cx
+        .kms()
+        .store()
+        .count_keys(&project, cx.region(), cx.kms().deadline_now())
+        .await?;
+    Ok(u64::try_from(count).unwrap_or(0))
+}
+
+/// Names ending so belong to the keys that cloud services make for themselves.
+fn name_is_free_to_choose(name: &KeyName) -> Result<()> {
+    if name.as_str().ends_with("/default") {
+        Err(Error::ReservedName)
+    } else {
+        Ok(())
+    }
+}
+
+async fn new_material(cx: &Context, spec: KeySpec) -> Result<Material> {
+    match spec {
+        KeySpec::Aes256 => Ok(Material::generate_aes256(cx.env().entropy())),
+        _ => Err(Error::SpecNotOffered(spec.name())),
+    }
+}

@@ -1,0 +1,7 @@
+//! Verbs: one function for each thing that may be asked, grouped in families.
+//!
+//! They never learn which dialect is speaking.
+
+pub mod identity;
+pub mod keys;
+pub mod upkeep;

@@ -1,0 +1,249 @@
+//! What time demands: keys whose day has come are destroyed, and what has ended is forgotten.
+//!
+//! Each step is bounded and can be killed anywhere (threat model I-40). Any number of replicas may
+//! do this at once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::kms::Kms;
+use crate::limits;
+use crate::model::action::Action;
+use crate::model::audit::Record;
+use crate::model::caller::Credential;
+use crate::model::time::Timestamp;
+use crate::store::StoreError;
+use crate::store::keys::Destroyed;
+
+/// How often upkeep looks.
+pub const EVERY: Duration = Duration::from_secs(20);
+
+/// How far the clock may run ahead of what was believed before, beside the time that passed.
+const LEAP: Duration = Duration::from_secs(24 * 60 * 60);
+/// For how long destruction pauses after a leap, in time that kmsd is up: long enough for a person
+/// to look at the alarm.
+const PAUSE: Duration = Duration::from_secs(60 * 60);
+/// How far the clock may fall behind what was believed before.
+const LAG: Duration = Duration::from_secs(5 * 60);
+/// Beyond this distance between our clock and the database's, nothing is destroyed.
+const DISTANCE_FOR_UPKEEP: Duration = Duration::from_secs(5);
+/// Beyond this one nothing is served.
+const DISTANCE_FOR_SERVICE: Duration = Duration::from_secs(60);
+
+/// The time guard (threat model 5.5): a clock that leaps must not destroy keys.
+#[derive(Default)]
+pub struct TimeGuard {
+    /// When it looked last, in monotonic time.
+    looked_at: Option<Duration>,
+    /// Until when destruction pauses, in monotonic time.
+    paused_until: Option<Duration>,
+}
+
+/// What the guard says of the clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClockState {
+    /// It can be believed.
+    Good,
+    /// It leapt forward: destruction waits.
+    Leapt,
+    /// It fell back behind what was believed before: nothing is destroyed or served.
+    Behind,
+}
+
+impl TimeGuard {
+    /// Judges the clock. `mark` is the latest time that was ever believed.
+    pub fn judge(&mut self, mark: Timestamp, now: Timestamp, monotonic: Duration) -> ClockState {
+        let passed = self
+            .looked_at
+            .map_or(Duration::ZERO, |looked| monotonic.saturating_sub(looked));
+        self.looked_at = Some(monotonic);
+        if now.plus(LAG) < mark {
+            return ClockState::Behind;
+        }
+        if now <= mark.plus(passed).plus(LEAP) {
+            self.paused_until = None;
+            return ClockState::Good;
+        }
+        let until = *self.paused_until.get_or_insert(monotonic + PAUSE);
+        if monotonic < until {
+            return ClockState::Leapt;
+        }
+        self.paused_until = None;
+        ClockState::Good
+    }
+}
+
+/// One step of upkeep. Answers which keys it destroyed.
+///
+/// # Errors
+/// [`StoreError`]; the next step tries again.
+pub async fn step(kms: &Arc<Kms>, guard: &mut TimeGuard) -> Result<Vec<Destroyed>, StoreError> {
+    kms.throttle().forget_idle();
+    settle_refusals(kms).await?;
+    let now = kms.now();
+    kms.store().forget_ended_tokens(now).await?;
+
+    let mark = kms.store().high_water().await?;
+    let state = guard.judge(mark, now, kms.env().monotonic());
+    let distance = distance_from_database(kms, now).await?;
+    kms.set_clock_in_order(state != ClockState::Behind && distance <= DISTANCE_FOR_SERVICE);
+    match state {
+        ClockState::Good if distance <= DISTANCE_FOR_UPKEEP => {}
+        ClockState::Good => {
+            kms.metrics().alarm("clocks-apart");
+            tracing::error!(
+                seconds = distance.as_secs(),
+                "the clocks of kmsd and of its database are apart; no key is destroyed until \
+                 they agree"
+            );
+            return Ok(Vec::new());
+        }
+        ClockState::Leapt => {
+            kms.metrics().alarm("clock-leapt");
+            tracing::error!(
+                believed = %mark, %now,
+                "the clock leapt forward, or kmsd was down for long; no key is destroyed for an \
+                 hour: check the date"
+            );
+            return Ok(Vec::new());
+        }
+        ClockState::Behind => {
+            kms.metrics().alarm("clock-behind");
+            tracing::error!(
+                believed = %mark, %now,
+                "the clock is behind the latest time that kmsd has seen; set it right"
+            );
+            return Ok(Vec::new());
+        }
+    }
+    kms.store().raise_high_water(now).await?;
+    kms.set_high_water(now);
+
+    let mut destroyed = Vec::new();
+    loop {
+        let gone = kms
+            .store()
+            .destroy_due_keys(now, limits::DESTROYED_PER_STEP, |key| {
+                destruction_record(kms, key, now)
+            })
+            .await?;
+        for key in &gone {
+            tracing::info!(key = %key.id, project = %key.project_id, "destroyed a key: its day came");
+        }
+        kms.metrics().destroyed(gone.len());
+        let full = i64::try_from(gone.len()).is_ok_and(|count| count >= limits::DESTROYED_PER_STEP);
+        destroyed.extend(gone);
+        if !full {
+            return Ok(destroyed);
+        }
+    }
+}
+
+/// Steps for as long as kmsd lives.
+pub async fn run(kms: Arc<Kms>) {
+    let mut guard = TimeGuard::default();
+    let mut due = tokio::time::interval(EVERY);
+    due.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        due.tick().await;
+        if let Err(error) = step(&kms, &mut guard).await {
+            tracing::warn!(%error, "upkeep could not do its work and will try again");
+        }
+    }
+}
+
+/// How far our clock is from the database's, where that is another machine's.
+async fn distance_from_database(kms: &Kms, now: Timestamp) -> Result<Duration, StoreError> {
+    if !kms.env().is_real() {
+        return Ok(Duration::ZERO);
+    }
+    Ok(kms
+        .store()
+        .server_time()
+        .await?
+        .map_or(Duration::ZERO, |theirs| now.distance(theirs)))
+}
+
+/// Records the counts of refused credentials whose sources went quiet.
+async fn settle_refusals(kms: &Kms) -> Result<(), StoreError> {
+    for (source, count) in kms.refusals().settle(kms.now()) {
+        let record = Record::of_refusal(
+            kms.now(),
+            hex::encode(kms.env().random::<16>()),
+            source,
+            String::new(),
+            "refused-in-bulk",
+            format!("{count} more from this address before"),
+        );
+        kms.store().record(record, kms.config().audit_uses).await?;
+    }
+    Ok(())
+}
+
+fn destruction_record(kms: &Kms, key: &Destroyed, now: Timestamp) -> Record {
+    Record {
+        at: now,
+        request_id: hex::encode(kms.env().random::<16>()),
+        credential: Credential::Upkeep.describe(),
+        user_id: String::new(),
+        user_name: String::new(),
+        project_id: key.project_id.clone(),
+        address: String::new(),
+        action: Action::DestroyKey,
+        region: key.region.clone(),
+        key_id: key.id.clone(),
+        revision: key.revision,
+        outcome: "ok".into(),
+        detail: "its day came".into(),
+        duration_us: 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    fn at(hours: u64) -> Timestamp {
+        Timestamp::from_seconds(1_800_000_000).plus(HOUR * u32::try_from(hours).unwrap())
+    }
+
+    #[test]
+    fn time_that_passes_is_believed() {
+        let mut guard = TimeGuard::default();
+        assert_eq!(guard.judge(at(0), at(1), HOUR), ClockState::Good);
+        assert_eq!(guard.judge(at(1), at(200), HOUR * 200), ClockState::Good);
+    }
+
+    #[test]
+    fn a_leap_pauses_destruction_for_an_hour_of_uptime() {
+        let mut guard = TimeGuard::default();
+        assert_eq!(guard.judge(at(0), at(0), HOUR), ClockState::Good);
+        assert_eq!(guard.judge(at(0), at(26), HOUR * 2), ClockState::Leapt);
+        assert_eq!(
+            guard.judge(at(0), at(26), HOUR * 2 + HOUR / 2),
+            ClockState::Leapt
+        );
+        assert_eq!(guard.judge(at(0), at(27), HOUR * 3), ClockState::Good);
+        assert_eq!(guard.judge(at(27), at(28), HOUR * 4), ClockState::Good);
+    }
+
+    #[test]
+    fn a_clock_put_right_again_needs_no_pause() {
+        let mut guard = TimeGuard::default();
+        assert_eq!(guard.judge(at(0), at(30), HOUR), ClockState::Leapt);
+        assert_eq!(guard.judge(at(0), at(1), HOUR), ClockState::Good);
+    }
+
+    #[test]
+    fn a_clock_that_fell_back_is_not_believed() {
+        let mut guard = TimeGuard::default();
+        assert_eq!(guard.judge(at(9), at(8), HOUR), ClockState::Behind);
+        let four_minutes = Duration::from_secs(4 * 60);
+        assert_eq!(
+            guard.judge(at(9), at(9).minus(four_minutes), HOUR),
+            ClockState::Good
+        );
+    }
+}
