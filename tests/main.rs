@@ -1,1 +1,5 @@
-fn main() {}
+//! kmsd from the outside: HTTP in, HTTP out, on SQLite and on PostgreSQL.
+
+mod support;
+
+mod huawei;

@@ -110,7 +110,7 @@ impl Kms {
             &Options {
                 url: config.database.clone(),
                 connections: config.database_connections,
-                require_durable: !config.dev,
+                require_durable: config.require_durable,
             },
             hex::encode(env.random::<8>()),
         )

@@ -1,0 +1,469 @@
+//! A kmsd of one's own for every test: own port, own database, a clock that only the test moves,
+//! entropy that repeats. Everything goes over HTTP.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
+
+use kmsd::config::{Config, Flags};
+use kmsd::crypto::hash::sha256;
+use kmsd::crypto::secret::Secret;
+use kmsd::env::{Clock, Entropy, Env};
+use kmsd::kms::{Kms, Purpose};
+use kmsd::model::audit::Record;
+use kmsd::model::identity::{Project, Role};
+use kmsd::model::ids::DisplayName;
+use kmsd::model::time::Timestamp;
+use kmsd::operations::identity::manage::{self, NewAccessKey, NewAccount};
+use kmsd::server::Server;
+use serde_json::{Value, json};
+
+pub mod openapi;
+pub mod signing;
+
+/// The database under a test.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Db {
+    Sqlite,
+    Postgres,
+}
+
+/// Declares tests that run on both databases, from `async fn name(db: Db)`.
+macro_rules! on_both {
+    ($($name:ident),* $(,)?) => {
+        mod sqlite {
+            $(#[test]
+            fn $name() {
+                $crate::support::run(super::$name($crate::support::Db::Sqlite));
+            })*
+        }
+        mod postgres {
+            $(#[test]
+            fn $name() {
+                $crate::support::run(super::$name($crate::support::Db::Postgres));
+            })*
+        }
+    };
+}
+pub(crate) use on_both;
+
+/// Runs a test to its end.
+pub fn run(test: impl Future<Output = ()>) {
+    actix_web::rt::System::new().block_on(test);
+}
+
+/// When every test begins: 2026-01-02T03:04:05Z.
+pub const START: Timestamp = Timestamp::from_seconds(1_767_323_045);
+
+/// A clock that stands still until it is moved.
+#[derive(Default)]
+pub struct TestClock {
+    wall: AtomicI64,
+    monotonic: AtomicU64,
+}
+
+impl TestClock {
+    /// Time passes.
+    pub fn advance(&self, by: Duration) {
+        self.leap(by);
+        let millis = u64::try_from(by.as_millis()).unwrap();
+        self.monotonic.fetch_add(millis, Ordering::SeqCst);
+    }
+
+    /// Days of 24 hours pass.
+    pub fn advance_days(&self, days: u32) {
+        self.advance(Duration::from_secs(u64::from(days) * 86_400));
+    }
+
+    /// The wall clock leaps forward, and no time has passed.
+    pub fn leap(&self, by: Duration) {
+        let millis = i64::try_from(by.as_millis()).unwrap();
+        self.wall.fetch_add(millis, Ordering::SeqCst);
+    }
+
+    /// The wall clock is put back.
+    pub fn fall_back(&self, by: Duration) {
+        let millis = i64::try_from(by.as_millis()).unwrap();
+        self.wall.fetch_sub(millis, Ordering::SeqCst);
+    }
+}
+
+impl Clock for TestClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(START.millis() + self.wall.load(Ordering::SeqCst))
+    }
+
+    fn monotonic(&self) -> Duration {
+        Duration::from_millis(self.monotonic.load(Ordering::SeqCst))
+    }
+}
+
+/// A stream of SHA-256 values over a counter: the same in every run.
+#[derive(Default)]
+struct Seeded(AtomicU64);
+
+impl Entropy for Seeded {
+    fn fill(&self, out: &mut [u8]) {
+        for chunk in out.chunks_mut(32) {
+            let count = self.0.fetch_add(1, Ordering::SeqCst);
+            chunk.copy_from_slice(&sha256(&count.to_be_bytes())[..chunk.len()]);
+        }
+    }
+}
+
+/// What a test wants otherwise than usual.
+pub struct Setup {
+    pub db: Db,
+    /// Settings by their names.
+    pub values: Vec<(&'static str, String)>,
+}
+
+impl From<Db> for Setup {
+    fn from(db: Db) -> Self {
+        Self {
+            db,
+            values: Vec::new(),
+        }
+    }
+}
+
+impl Setup {
+    pub fn with(mut self, name: &'static str, value: &str) -> Self {
+        self.values.push((name, value.to_owned()));
+        self
+    }
+}
+
+/// Somebody who can be asked for: a user with one role in one project.
+pub struct Account {
+    pub domain: String,
+    pub user: String,
+    pub password: String,
+    pub project: Project,
+    pub access_key: String,
+    pub secret_key: String,
+}
+
+/// A kmsd that answers.
+pub struct TestServer {
+    pub kms: Arc<Kms>,
+    pub clock: Arc<TestClock>,
+    pub account: Account,
+    pub address: SocketAddr,
+    pub token: String,
+    http: reqwest::Client,
+    server: Server,
+    folder: tempfile::TempDir,
+}
+
+/// An answer, read to its end and held against openapi.yaml.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: reqwest::header::HeaderMap,
+    pub text: String,
+}
+
+impl Answer {
+    /// The body as JSON.
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.text)
+            .unwrap_or_else(|error| panic!("{error}: {} {:?}", self.status, self.text))
+    }
+
+    /// The status and, of a refusal, its code.
+    pub fn verdict(&self) -> (u16, String) {
+        let body: Value = serde_json::from_str(&self.text).unwrap_or_default();
+        let code = body["error"]["error_code"].as_str().unwrap_or_default();
+        (self.status, code.to_owned())
+    }
+
+    /// Fails unless it is this refusal; gives the sentence.
+    #[track_caller]
+    pub fn refused(&self, status: u16, code: &str) -> String {
+        assert_eq!(self.verdict(), (status, code.to_owned()), "{}", self.text);
+        let body = self.json();
+        body["error"]["error_msg"].as_str().unwrap().to_owned()
+    }
+
+    /// Fails unless it has this status; gives the body, `Null` when there is none.
+    #[track_caller]
+    pub fn ok(&self, status: u16) -> Value {
+        assert_eq!(self.status, status, "{}", self.text);
+        if self.text.is_empty() {
+            Value::Null
+        } else {
+            self.json()
+        }
+    }
+
+    /// The text of a header, empty when it is not there.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers
+            .get(name)
+            .map_or("", |value| value.to_str().unwrap())
+    }
+}
+
+impl TestServer {
+    pub async fn start(setup: impl Into<Setup>) -> Self {
+        let setup = setup.into();
+        let folder = tempfile::tempdir().unwrap();
+        let url = match setup.db {
+            Db::Sqlite => format!("sqlite:{}", folder.path().join("data/kmsd.db").display()),
+            Db::Postgres => new_postgres_database().await,
+        };
+        Self::open(setup, folder, url).await
+    }
+
+    async fn open(setup: Setup, folder: tempfile::TempDir, url: String) -> Self {
+        let clock = Arc::new(TestClock::default());
+        let env = Env::new(clock.clone(), Arc::new(Seeded::default()));
+        let kms = open_kms(&setup, folder.path(), &url, env).await;
+        manage::ensure_token_key(&kms).await.unwrap();
+        let account = add_account(&kms, "acme", "alice").await;
+        let server = Server::start(kms.clone()).unwrap();
+        let mut this = Self {
+            address: server.address,
+            kms,
+            clock,
+            account,
+            token: String::new(),
+            http: reqwest::Client::builder().no_proxy().build().unwrap(),
+            server,
+            folder,
+        };
+        this.token = this.log_in(&this.account).await;
+        this
+    }
+
+    /// Where everything that is not in the database is.
+    pub fn folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
+    /// Stops it in order.
+    pub async fn stop(self) {
+        self.server.stop().await;
+        self.kms.store().close().await;
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// The path of a call on keys, in the first account's project.
+    pub fn kms_path(&self, call: &str) -> String {
+        format!("/v1.0/{}/kms/{call}", self.account.project.id)
+    }
+
+    /// A request that the test finishes and sends with [`Self::send`].
+    pub fn request(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
+        self.http.request(method.parse().unwrap(), self.url(path))
+    }
+
+    /// Sends a request; whatever comes back must fit openapi.yaml.
+    #[track_caller]
+    pub fn send(&self, request: reqwest::RequestBuilder) -> impl Future<Output = Answer> + use<> {
+        let http = self.http.clone();
+        let request = request.build().unwrap();
+        async move {
+            let method = request.method().to_string();
+            let path = request.url().path().to_owned();
+            let answer = http.execute(request).await.unwrap();
+            let answer = Answer {
+                status: answer.status().as_u16(),
+                headers: answer.headers().clone(),
+                text: answer.text().await.unwrap(),
+            };
+            openapi::check_answer(&method, &path, &answer);
+            answer
+        }
+    }
+
+    /// A call on keys by the first account's token.
+    pub async fn call(&self, call: &str, body: Value) -> Answer {
+        self.call_as(&self.token, call, body).await
+    }
+
+    /// A call on keys in the first account's project by any token.
+    pub async fn call_as(&self, token: &str, call: &str, body: Value) -> Answer {
+        let method = match call {
+            "user-instances" | "user-quotas" => "GET",
+            _ => "POST",
+        };
+        let mut request = self
+            .request(method, &self.kms_path(call))
+            .header("X-Auth-Token", token)
+            .header("Content-Type", "application/json");
+        if method == "POST" {
+            request = request.body(body.to_string());
+        }
+        self.send(request).await
+    }
+
+    /// Makes a key of this name and more members; gives its id.
+    pub async fn create(&self, name: &str, more: Value) -> String {
+        let mut body = json!({ "key_alias": name });
+        for (member, value) in more.as_object().cloned().unwrap_or_default() {
+            body[member] = value;
+        }
+        let made = self.call("create-key", body).await.ok(200);
+        made["key_info"]["key_id"].as_str().unwrap().to_owned()
+    }
+
+    /// The state that describe-key tells.
+    pub async fn state(&self, key: &str) -> String {
+        let found = self
+            .call("describe-key", json!({ "key_id": key }))
+            .await
+            .ok(200);
+        found["key_info"]["key_state"].as_str().unwrap().to_owned()
+    }
+
+    /// A project token of an account.
+    pub async fn log_in(&self, account: &Account) -> String {
+        let answer = self.try_log_in(password_login(account)).await;
+        answer.ok(201);
+        answer.header("x-subject-token").to_owned()
+    }
+
+    pub async fn try_log_in(&self, body: Value) -> Answer {
+        let request = self.request("POST", "/v3/auth/tokens").json(&body);
+        self.send(request).await
+    }
+
+    /// Another account, with its project and access key.
+    pub async fn another_account(&self, domain: &str) -> Account {
+        add_account(&self.kms, domain, "bob").await
+    }
+
+    /// A user of the first account's domain with one role in its project; gives a token.
+    pub async fn token_with_role(&self, user: &str, role: Option<Role>) -> Account {
+        let name = DisplayName::parse(user).unwrap();
+        let password = format!("password of {user}");
+        let secret = Secret::from_slice(password.as_bytes());
+        let domain = &self.account.domain;
+        manage::add_user(&self.kms, domain, name, secret)
+            .await
+            .unwrap();
+        if let Some(role) = role {
+            let project = self.account.project.name.as_str();
+            manage::set_role(&self.kms, domain, user, project, role, true)
+                .await
+                .unwrap();
+        }
+        Account {
+            domain: domain.clone(),
+            user: user.to_owned(),
+            password,
+            project: self.account.project.clone(),
+            access_key: String::new(),
+            secret_key: String::new(),
+        }
+    }
+
+    /// Every audit record, the oldest first.
+    pub async fn records(&self) -> Vec<Record> {
+        let records = self.kms.store().newest_records(100_000).await.unwrap();
+        records.into_iter().map(|(_, record)| record).collect()
+    }
+}
+
+/// Opens a kmsd on a database, as often as one likes.
+pub async fn open_kms(setup: &Setup, folder: &std::path::Path, url: &str, env: Env) -> Arc<Kms> {
+    let mut values = vec![
+        ("listen", "127.0.0.1:0".to_owned()),
+        ("operators_listen", "off".to_owned()),
+        ("data_dir", folder.join("data").display().to_string()),
+        ("database_url", url.to_owned()),
+        ("database_connections", "4".to_owned()),
+        ("workers", "1".to_owned()),
+        ("regions", "home-region-1,region-2".to_owned()),
+    ];
+    values.extend(setup.values.iter().cloned());
+    let flags = Flags { file: None, values };
+    let mut config = Config::read(&flags).unwrap_or_else(|faults| panic!("{faults}"));
+    // The suite's server is thrown away and runs without fsync; its crash tests do not.
+    config.require_durable = false;
+    let (kms, _) = Kms::open(config, env, Purpose::Operate).await.unwrap();
+    Arc::new(kms)
+}
+
+pub async fn add_account(kms: &Arc<Kms>, domain: &str, user: &str) -> Account {
+    let password = format!("password of {user}");
+    let access_key = format!("TESTACCESSKEY{:0>12}", sum(domain));
+    let secret_key = format!("secret key of {user} in {domain}");
+    let project = manage::add_account(
+        kms,
+        NewAccount {
+            domain: DisplayName::parse(domain).unwrap(),
+            project: DisplayName::parse("home-region-1").unwrap(),
+            project_id: None,
+            account: None,
+            user: DisplayName::parse(user).unwrap(),
+            password: Secret::from_slice(password.as_bytes()),
+            access_key: Some(NewAccessKey {
+                id: kmsd::model::ids::AccessKeyId::parse(access_key.as_str()).unwrap(),
+                secret: Secret::from_slice(secret_key.as_bytes()),
+            }),
+        },
+    )
+    .await
+    .unwrap();
+    Account {
+        domain: domain.to_owned(),
+        user: user.to_owned(),
+        password,
+        project,
+        access_key,
+        secret_key,
+    }
+}
+
+/// The body that logs an account in, for its project.
+pub fn password_login(account: &Account) -> Value {
+    json!({ "auth": {
+        "identity": { "methods": ["password"], "password": { "user": {
+            "name": account.user,
+            "password": account.password,
+            "domain": { "name": account.domain },
+        }}},
+        "scope": { "project": {
+            "name": account.project.name,
+            "domain": { "name": account.domain },
+        }},
+    }})
+}
+
+fn sum(text: &str) -> u64 {
+    text.bytes()
+        .fold(7, |sum: u64, byte| sum * 31 % 999_999_999 + u64::from(byte))
+}
+
+/// A database of one's own in the server that the test command started.
+pub async fn new_postgres_database() -> String {
+    use sqlx::Connection;
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let server = std::env::var("DATABASE_URL").unwrap_or_else(|_| {
+        panic!("tests on PostgreSQL need DATABASE_URL: run scripts/test, which starts a server")
+    });
+    let name = format!(
+        "t{}_{}",
+        std::process::id(),
+        NEXT.fetch_add(1, Ordering::SeqCst)
+    );
+    let mut admin = sqlx::PgConnection::connect(&server).await.unwrap();
+    let create = format!("CREATE DATABASE {name}");
+    sqlx::query(sqlx::AssertSqlSafe(create))
+        .execute(&mut admin)
+        .await
+        .unwrap();
+    admin.close().await.unwrap();
+    // postgres:///postgres?host=… becomes postgres:///t1_0?host=…
+    let (before, after) = server.split_once('?').unwrap_or((&server, ""));
+    let (base, _) = before.rsplit_once('/').unwrap();
+    format!("{base}/{name}?{after}")
+}
