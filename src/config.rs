@@ -243,9 +243,6 @@ pub struct Config {
     pub keystone: Option<KeystoneSettings>,
     /// Whether this is `kmsd dev`: throw-away, loopback only.
     pub dev: bool,
-    /// Whether a PostgreSQL that could lose acknowledged commits is refused (threat model I-36).
-    /// No setting turns it off; only what is thrown away does without.
-    pub require_durable: bool,
 }
 
 /// What the command line sets; it wins over the environment, which wins over the file.
@@ -354,7 +351,6 @@ impl Config {
         };
         let mut config = settings.check()?;
         config.dev = true;
-        config.require_durable = false;
         if !config.listen.ip().is_loopback() {
             return Err(Faults(vec![
                 "kmsd dev listens on loopback only, for its credentials are public; use an address such as 127.0.0.1:0".into(),
@@ -551,7 +547,6 @@ impl Settings {
                     issuers: self.issuers,
                     keystone: self.keystone,
                     dev: false,
-                    require_durable: true,
                 })
             }
             _ => Err(Faults(faults)),

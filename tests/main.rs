@@ -2,4 +2,7 @@
 
 mod support;
 
+mod clients;
+mod crash;
 mod huawei;
+mod upkeep;

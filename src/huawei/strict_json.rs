@@ -168,7 +168,8 @@ mod tests {
             (&deep, "deeper than 32"),
             (&wide, "more than 1000"),
             ("{\"a\":1e999}", "out of range"),
-            ("nul", "expected"),
+            ("nul", "EOF"),
+            ("nix", "expected"),
         ] {
             let said = parse(text.as_bytes()).unwrap_err();
             assert!(said.contains(why), "{text}: {said}");

@@ -110,7 +110,7 @@ impl Kms {
             &Options {
                 url: config.database.clone(),
                 connections: config.database_connections,
-                require_durable: config.require_durable,
+                require_durable: !config.dev,
             },
             hex::encode(env.random::<8>()),
         )

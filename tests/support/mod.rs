@@ -20,6 +20,7 @@ use kmsd::server::Server;
 use serde_json::{Value, json};
 
 pub mod openapi;
+pub mod process;
 pub mod signing;
 
 /// The database under a test.
@@ -385,9 +386,7 @@ pub async fn open_kms(setup: &Setup, folder: &std::path::Path, url: &str, env: E
     ];
     values.extend(setup.values.iter().cloned());
     let flags = Flags { file: None, values };
-    let mut config = Config::read(&flags).unwrap_or_else(|faults| panic!("{faults}"));
-    // The suite's server is thrown away and runs without fsync; its crash tests do not.
-    config.require_durable = false;
+    let config = Config::read(&flags).unwrap_or_else(|faults| panic!("{faults}"));
     let (kms, _) = Kms::open(config, env, Purpose::Operate).await.unwrap();
     Arc::new(kms)
 }

@@ -1,0 +1,144 @@
+//! The real clients, unchanged, against a kmsd of their own. What each does stands in
+//! `tests/clients/*.py`.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::support::process::{self, Process, exports, kmsd};
+use crate::support::{Db, new_postgres_database, run};
+
+#[test]
+fn huaweis_sdk_on_sqlite() {
+    against_dev("huawei_sdk.py", Db::Sqlite);
+}
+
+#[test]
+fn huaweis_sdk_on_postgres() {
+    against_dev("huawei_sdk.py", Db::Postgres);
+}
+
+#[test]
+fn the_openstack_command_line() {
+    against_dev("openstack_cli.py", Db::Sqlite);
+}
+
+#[test]
+fn keystoneauth() {
+    against_dev("keystoneauth.py", Db::Postgres);
+}
+
+#[test]
+fn a_client_generated_from_the_api_description() {
+    against_dev("generated_client.py", Db::Sqlite);
+}
+
+#[test]
+fn requests_generated_from_the_api_description() {
+    against_dev("schemathesis_run.py", Db::Sqlite);
+}
+
+#[test]
+fn a_real_keystone_with_fernet_tokens() {
+    against_keystone("fernet", 0);
+}
+
+#[test]
+fn a_real_keystone_with_signed_tokens() {
+    against_keystone("jws", 2);
+}
+
+/// A suite that needs nothing but what `kmsd dev` prints.
+fn against_dev(suite: &str, db: Db) {
+    let mut command = kmsd();
+    command.args(["dev", "--listen", "127.0.0.1:0", "--log-level", "warn"]);
+    if db == Db::Postgres {
+        run(async {
+            command.args(["--database-url", &new_postgres_database().await]);
+        });
+    }
+    let mut kmsd = Process::start(command.stderr(Stdio::null()));
+    let settings = exports(&kmsd.lines_until("AWS_ACCOUNT_ID_2"));
+    drive(suite, &settings);
+    assert_eq!(kmsd.terminate(), Some(0), "kmsd stops in order");
+}
+
+/// A kmsd that trusts a real Keystone, whose answers it believes for so many seconds.
+fn against_keystone(tokens: &str, cache_seconds: u32) {
+    let mut keystone = Command::new(python());
+    keystone
+        .arg(clients().join("keystone_server.py"))
+        .args(["--tokens", tokens])
+        .stderr(Stdio::null());
+    let mut keystone = Process::start(&mut keystone);
+    let facts = exports(&keystone.lines_until("KEYSTONE_SERVICE_PROJECT"));
+    let fact = |name: &str| {
+        let found = facts.iter().find(|(known, _)| known == name);
+        found
+            .unwrap_or_else(|| panic!("{name} was not told"))
+            .1
+            .clone()
+    };
+
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("kmsd.toml");
+    let text = format!(
+        r#"
+        listen = "127.0.0.1:0"
+        operators_listen = "off"
+        data_dir = "{}"
+        [keystone]
+        url = "{}"
+        user = "{}"
+        password = "{}"
+        user_domain = "{}"
+        project = "{}"
+        project_domain = "Default"
+        cache_seconds = {cache_seconds}
+        timeout_seconds = 10
+        "#,
+        folder.path().join("data").display(),
+        fact("KEYSTONE_URL"),
+        fact("KEYSTONE_SERVICE_USER"),
+        fact("KEYSTONE_SERVICE_PASSWORD"),
+        fact("KEYSTONE_SERVICE_DOMAIN"),
+        fact("KEYSTONE_SERVICE_PROJECT"),
+    );
+    std::fs::write(&file, text).unwrap();
+    make_private(&file);
+    let mut kmsd = Process::start(kmsd().arg("--config").arg(&file).stderr(Stdio::null()));
+    let told = kmsd.lines_until("  address ");
+    let address = told.last().unwrap().split_whitespace().last().unwrap();
+
+    let mut settings = facts.clone();
+    settings.push(("KMS_ENDPOINT".into(), address.to_owned()));
+    settings.push(("KEYSTONE_CACHE_SECONDS".into(), cache_seconds.to_string()));
+    drive("keystone.py", &settings);
+    assert_eq!(kmsd.terminate(), Some(0), "kmsd stops in order");
+}
+
+fn drive(suite: &str, settings: &[(String, String)]) {
+    let mut command = Command::new(python());
+    command
+        .arg(clients().join(suite))
+        .envs(settings.iter().map(|(name, value)| (name, value)))
+        .env("PYTHONDONTWRITEBYTECODE", "1");
+    let (succeeded, said) = process::run(&mut command);
+    println!("{said}");
+    assert!(succeeded, "{suite} failed:\n{said}");
+}
+
+fn make_private(file: &Path) {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+fn clients() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients")
+}
+
+/// The Python that has the clients.
+fn python() -> String {
+    std::env::var("KMSD_TEST_PYTHON").unwrap_or_else(|_| {
+        panic!("the clients are driven by KMSD_TEST_PYTHON: run scripts/test, which installs them")
+    })
+}
