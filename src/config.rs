@@ -506,8 +506,19 @@ impl Settings {
         if self.database_connections == 0 || self.database_connections > 1000 {
             keep(Err("database_connections: must be 1 to 1000".into()));
         }
-        for issuer in &self.issuers {
+        for (at, issuer) in self.issuers.iter().enumerate() {
             keep(issuer.check());
+            let others = &self.issuers[..at];
+            if issuer.name == "keystone" || others.iter().any(|other| other.name == issuer.name) {
+                keep(Err(format!(
+                    "issuers: {:?} must be another name; each issuer has its own, and keystone is \
+                     the Keystone's",
+                    issuer.name
+                )));
+            }
+            if others.iter().any(|other| other.issuer == issuer.issuer) {
+                keep(Err(format!("issuers: {:?} is there twice", issuer.issuer)));
+            }
         }
         if let Some(keystone) = &self.keystone {
             keep(keystone.check());

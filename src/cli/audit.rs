@@ -59,7 +59,11 @@ impl Audit {
             newest = newest.max(place.at);
             shown.insert(place);
         }
-        while follow {
+        if !follow {
+            kms.store().close().await;
+            return Ok(());
+        }
+        loop {
             tokio::time::sleep(LOOK_EVERY).await;
             // A call that took long is recorded under the time it arrived: look back for such.
             let from = Place {
@@ -74,8 +78,6 @@ impl Audit {
             }
             shown.retain(|place| place.at >= newest - LATE_MS);
         }
-        kms.store().close().await;
-        Ok(())
     }
 }
 

@@ -7,6 +7,5 @@ pub mod error;
 pub mod identity;
 pub mod keys;
 pub mod routes;
-pub mod strict_json;
 pub mod versions;
 pub mod wire;

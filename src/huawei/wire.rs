@@ -7,8 +7,8 @@ use serde::de::{self, DeserializeOwned, Deserializer, Visitor};
 use serde_json::{Map, Value};
 use validator::{Validate, ValidationErrors, ValidationErrorsKind};
 
-use super::strict_json;
 use crate::dialect::Request;
+use crate::json::Object;
 use crate::model::error::{Error, Result};
 use crate::model::ids::{AliasName, KeyId};
 use crate::model::key::KeyRef;
@@ -58,10 +58,7 @@ pub fn body(request: &Request) -> Result<Map<String, Value>> {
             "Content-Type must be application/json, in UTF-8".into(),
         ));
     }
-    match strict_json::parse(&request.body).map_err(Error::NotJson)? {
-        Value::Object(members) => Ok(members),
-        _ => Err(Error::NotJson("it must be an object, as in {}".into())),
-    }
+    Ok(Object::parse(&request.body).map_err(Error::NotJson)?.0)
 }
 
 /// `application/json` in any case, with no charset but UTF-8.

@@ -17,10 +17,11 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::{
-    OutsideDomain, OutsideError, OutsideIdentity, OutsideScope, check_roles, http, json, jwt_parts,
+    OutsideDomain, OutsideError, OutsideIdentity, OutsideScope, check_roles, http, jwt_parts,
     none_or_all, yes,
 };
 use crate::env::Env;
+use crate::json::Object;
 use crate::model::ids::{DisplayName, DomainId, Malformed, ProjectId, UserId};
 use crate::model::time::Timestamp;
 
@@ -293,7 +294,7 @@ impl Issuer {
         validation.validate_exp = false;
         validation.validate_nbf = false;
         validation.validate_aud = false;
-        let claims = jsonwebtoken::decode::<json::Object>(token, &key.decoding, &validation)
+        let claims = jsonwebtoken::decode::<Object>(token, &key.decoding, &validation)
             .map_err(|error| match error.kind() {
                 ErrorKind::Json(_) => refused("its claims are not a JSON object"),
                 _ => refused("its signature does not hold"),
@@ -365,7 +366,7 @@ impl Header {
         let members = URL_SAFE_NO_PAD
             .decode(encoded)
             .ok()
-            .and_then(|text| json::Object::parse(&text))
+            .and_then(|text| Object::parse(&text).ok())
             .ok_or(refused("its header is not a JSON object"))?;
         let (mut alg, mut kid) = (None, None);
         for (name, value) in members.0 {
@@ -577,8 +578,8 @@ impl KeySet {
         if text.len() > http::ANSWER_BYTES {
             return Err("it is too long for a key set".into());
         }
-        let members = json::Object::parse(text)
-            .ok_or("it is not a JSON object")?
+        let members = Object::parse(text)
+            .map_err(|why| format!("it is not a JSON object: {why}"))?
             .0;
         let Some(Value::Array(list)) = members.get("keys") else {
             return Err("it is not a key set: it has no list of keys".into());
@@ -768,5 +769,836 @@ impl Keys {
                 http::body(answer).await
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use aws_lc_rs::rand::SystemRandom;
+    use aws_lc_rs::signature::{
+        ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _,
+    };
+    use jsonwebtoken::EncodingKey;
+    use serde_json::json;
+
+    use super::super::testing::{BEGIN, Hand, Reply, Stub};
+    use super::*;
+    use crate::crypto::token_key;
+
+    const PROJECT: &str = "0123456789abcdef0123456789abcdef";
+
+    fn b64(bytes: impl AsRef<[u8]>) -> String {
+        URL_SAFE_NO_PAD.encode(bytes)
+    }
+
+    /// A key pair of an issuer.
+    struct Pair {
+        algorithm: Algorithm,
+        signing: EncodingKey,
+        /// The public half, as a JWK without kid.
+        jwk: Value,
+    }
+
+    impl Pair {
+        fn p256() -> Self {
+            let pkcs8 = token_key::generate().ok().unwrap();
+            let (x, y) = token_key::public_point(&pkcs8).unwrap();
+            Self {
+                algorithm: Algorithm::ES256,
+                signing: EncodingKey::from_ec_der(pkcs8.expose()),
+                jwk: json!({"kty": "EC", "crv": "P-256", "x": b64(x), "y": b64(y)}),
+            }
+        }
+
+        fn p384() -> Self {
+            let alg = &ECDSA_P384_SHA384_FIXED_SIGNING;
+            let pkcs8 = EcdsaKeyPair::generate_pkcs8(alg, &SystemRandom::new()).unwrap();
+            let pair = EcdsaKeyPair::from_pkcs8(alg, pkcs8.as_ref()).unwrap();
+            let point = pair.public_key().as_ref();
+            let (x, y) = (b64(&point[1..49]), b64(&point[49..]));
+            Self {
+                algorithm: Algorithm::ES384,
+                signing: EncodingKey::from_ec_der(pkcs8.as_ref()),
+                jwk: json!({"kty": "EC", "crv": "P-384", "x": x, "y": y}),
+            }
+        }
+
+        fn ed25519() -> Self {
+            let pkcs8 = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).unwrap();
+            let pair = Ed25519KeyPair::from_pkcs8(pkcs8.as_ref()).unwrap();
+            Self {
+                algorithm: Algorithm::EdDSA,
+                signing: EncodingKey::from_ed_der(pkcs8.as_ref()),
+                jwk: json!({"kty": "OKP", "crv": "Ed25519", "x": b64(pair.public_key())}),
+            }
+        }
+
+        fn rsa(algorithm: Algorithm) -> Self {
+            use aws_lc_rs::encoding::AsDer as _;
+            use aws_lc_rs::rsa::{KeyPair, KeySize, PublicKeyComponents};
+            let pair = KeyPair::generate(KeySize::Rsa2048).unwrap();
+            let PublicKeyComponents { n, e } =
+                PublicKeyComponents::<Vec<u8>>::from(pair.public_key());
+            Self {
+                algorithm,
+                signing: EncodingKey::from_rsa_der(&pkcs1(pair.as_der().unwrap().as_ref())),
+                jwk: json!({"kty": "RSA", "n": b64(n), "e": b64(e)}),
+            }
+        }
+
+        fn jwk(&self, members: Value) -> Value {
+            let mut jwk = self.jwk.clone();
+            for (name, value) in members.as_object().unwrap() {
+                jwk[name] = value.clone();
+            }
+            jwk
+        }
+
+        fn sign(&self, header: &str, claims: &str) -> String {
+            let message = format!("{}.{}", b64(header), b64(claims));
+            let signature =
+                jsonwebtoken::crypto::sign(message.as_bytes(), &self.signing, self.algorithm);
+            format!("{message}.{}", signature.unwrap())
+        }
+
+        /// A token with the usual claims under this kid.
+        fn token(&self, kid: &str) -> String {
+            let alg = format!("{:?}", self.algorithm);
+            let header = json!({"alg": alg, "typ": "JWT", "kid": kid});
+            self.sign(&header.to_string(), &claims().to_string())
+        }
+    }
+
+    /// The RSAPrivateKey inside a PKCS#8 document: what follows the version and the algorithm is
+    /// an OCTET STRING to the end.
+    fn pkcs1(pkcs8: &[u8]) -> Vec<u8> {
+        let inner = (1..pkcs8.len() - 4)
+            .find(|at| pkcs8[*at] == 0x04 && pkcs8[at + 1] == 0x82 && pkcs8[at + 4] == 0x30)
+            .unwrap();
+        pkcs8[inner + 4..].to_vec()
+    }
+
+    fn claims() -> Value {
+        json!({
+            "iss": "https://issuer.example/", "aud": "kmsd", "sub": "alice@corp|7",
+            "exp": BEGIN + 600, "iat": BEGIN - 10, "nbf": BEGIN - 10,
+            "preferred_username": "Alice", "project_id": PROJECT, "project_name": "orders",
+            "domain_id": "acme", "domain_name": "Acme Inc.", "roles": ["owner", "auditor"],
+        })
+    }
+
+    fn settings(more: Value) -> IssuerSettings {
+        let mut settings = json!({
+            "name": "corp", "issuer": "https://issuer.example/", "audience": "kmsd",
+        });
+        for (name, value) in more.as_object().unwrap() {
+            settings[name] = value.clone();
+        }
+        serde_json::from_value(settings).unwrap()
+    }
+
+    fn set(keys: &[Value]) -> String {
+        json!({ "keys": keys }).to_string()
+    }
+
+    /// An issuer whose keys stand in a file, and the file.
+    struct FromFile {
+        folder: tempfile::TempDir,
+        issuer: Issuer,
+        env: Env,
+        hand: Arc<Hand>,
+    }
+
+    impl FromFile {
+        fn open(keys: &[Value], algorithms: &[&str]) -> Self {
+            let (hand, env) = Hand::env();
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("jwks.json");
+            std::fs::write(&path, set(keys)).unwrap();
+            let settings = settings(json!({"jwks_file": path, "algorithms": algorithms}));
+            let issuer = Issuer::open(settings, &env).unwrap();
+            Self {
+                folder,
+                issuer,
+                env,
+                hand,
+            }
+        }
+
+        fn write(&self, text: &str) {
+            std::fs::write(self.folder.path().join("jwks.json"), text).unwrap();
+        }
+
+        async fn check(&self, token: &str) -> Result<OutsideIdentity, OutsideError> {
+            self.issuer.check(token, &self.env).await
+        }
+    }
+
+    fn is_refused(result: &Result<OutsideIdentity, OutsideError>) -> bool {
+        matches!(result, Err(OutsideError::Refused(_)))
+    }
+
+    fn is_unavailable(result: &Result<OutsideIdentity, OutsideError>) -> bool {
+        matches!(result, Err(OutsideError::Unavailable(_)))
+    }
+
+    #[tokio::test]
+    async fn a_good_token_says_who_holds_it() {
+        let pair = Pair::p256();
+        let world = FromFile::open(&[pair.jwk(json!({"kid": "k1"}))], &["ES256"]);
+        let domain = OutsideDomain {
+            id: DomainId::parse("acme").unwrap(),
+            name: DisplayName::parse("Acme Inc.").unwrap(),
+        };
+        assert_eq!(
+            world.check(&pair.token("k1")).await,
+            Ok(OutsideIdentity {
+                user_id: UserId::parse("alice@corp|7").unwrap(),
+                user_name: DisplayName::parse("Alice").unwrap(),
+                user_domain: domain.clone(),
+                scope: OutsideScope::Project {
+                    id: ProjectId::parse(PROJECT).unwrap(),
+                    name: DisplayName::parse("orders").unwrap(),
+                    domain,
+                },
+                roles: vec!["owner".into(), "auditor".into()],
+                issued_at: Timestamp::from_seconds(BEGIN - 10),
+                expires_at: Timestamp::from_seconds(BEGIN + 600),
+            })
+        );
+        assert_eq!(world.issuer.name(), "corp");
+        assert_eq!(world.issuer.claims_issuer(), "https://issuer.example/");
+    }
+
+    #[tokio::test]
+    async fn every_family_is_checked() {
+        for (pair, algorithm) in [
+            (Pair::p256(), "ES256"),
+            (Pair::p384(), "ES384"),
+            (Pair::ed25519(), "EdDSA"),
+            (Pair::rsa(Algorithm::RS256), "RS256"),
+            (Pair::rsa(Algorithm::PS512), "PS512"),
+        ] {
+            let jwk = pair.jwk(json!({"kid": "k", "use": "sig", "alg": algorithm}));
+            let world = FromFile::open(&[jwk], &[algorithm]);
+            let token = pair.token("k");
+            assert!(world.check(&token).await.is_ok(), "{algorithm}");
+            // Another's signature, a changed claim, a cut signature.
+            let (message, signature) = token.rsplit_once('.').unwrap();
+            let (header, _) = message.split_once('.').unwrap();
+            let richer = b64(claims().to_string().replace("auditor", "emperor"));
+            for forged in [
+                format!("{header}.{richer}.{signature}"),
+                format!("{message}.{}", &signature[..signature.len() - 4]),
+                format!("{message}."),
+                format!("{message}.{}", b64([0; 64])),
+            ] {
+                assert!(is_refused(&world.check(&forged).await), "{algorithm}");
+            }
+        }
+        let (pair, other) = (Pair::p256(), Pair::p256());
+        let world = FromFile::open(&[pair.jwk(json!({"kid": "k"}))], &["ES256"]);
+        assert!(is_refused(&world.check(&other.token("k")).await));
+    }
+
+    #[tokio::test]
+    async fn i4_the_algorithm_is_the_issuers_and_never_the_tokens() {
+        let (p256, p384) = (Pair::p256(), Pair::p384());
+        let keys = [
+            p256.jwk(json!({"kid": "a"})),
+            p384.jwk(json!({"kid": "b"})),
+            p256.jwk(json!({"kid": "c", "alg": "ES384"})),
+        ];
+        let world = FromFile::open(&keys, &["ES256"]);
+        assert!(world.check(&p256.token("a")).await.is_ok());
+        // Good signatures in an algorithm that is not configured, or under a key for another.
+        assert!(is_refused(&world.check(&p384.token("b")).await));
+        assert!(is_refused(&world.check(&p256.token("b")).await));
+        assert!(is_refused(&world.check(&p256.token("c")).await));
+        assert!(
+            FromFile::open(&keys, &["ES256", "ES384"])
+                .check(&p384.token("b"))
+                .await
+                .is_ok()
+        );
+
+        // None at all, and an HMAC under the public key.
+        let claims = claims().to_string();
+        for alg in ["none", "None", "HS256", "es256", "ES512", ""] {
+            let header = json!({"alg": alg, "kid": "a"}).to_string();
+            let secret = EncodingKey::from_secret(p256.jwk["x"].as_str().unwrap().as_bytes());
+            let message = format!("{}.{}", b64(header), b64(&claims));
+            let mac = jsonwebtoken::crypto::sign(message.as_bytes(), &secret, Algorithm::HS256);
+            for signature in ["", &mac.unwrap()] {
+                let token = format!("{message}.{signature}");
+                assert!(is_refused(&world.check(&token).await), "{alg}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn i4_a_header_holds_alg_typ_and_kid_and_nothing_more() {
+        let pair = Pair::p256();
+        let world = FromFile::open(&[pair.jwk(json!({"kid": "k"}))], &["ES256"]);
+        let claims = claims().to_string();
+        for good in [
+            r#"{"alg":"ES256","kid":"k"}"#,
+            r#"{"alg":"ES256"}"#,
+            r#"{"typ":"at+jwt","alg":"ES256","kid":"k"}"#,
+            r#"{"typ":"application/JWT","alg":"ES256","kid":"k"}"#,
+        ] {
+            assert!(
+                world.check(&pair.sign(good, &claims)).await.is_ok(),
+                "{good}"
+            );
+        }
+        let long = "k".repeat(65);
+        let kids = ["", "../k", "k k", "ключ", "k'--", "k\u{0}", &*long];
+        for kid in kids {
+            let header = json!({"alg": "ES256", "kid": kid}).to_string();
+            let checked = world.check(&pair.sign(&header, &claims)).await;
+            // Not even looked up.
+            let form = refused("its kid has a form that no key has");
+            assert_eq!(checked, Err(form), "{kid}");
+        }
+        let extras = [
+            "jku", "x5u", "x5c", "jwk", "crit", "b64", "zip", "cty", "x5t", "enc", "nonce", "KID",
+        ];
+        let extras = extras.map(|name| format!(r#"{{"alg":"ES256","kid":"k","{name}":"x"}}"#));
+        for bad in [
+            r#"{"kid":"k"}"#,
+            r#"{"alg":"ES256","kid":7}"#,
+            r#"{"alg":"ES256","kid":null}"#,
+            r#"{"alg":["ES256"],"kid":"k"}"#,
+            r#"{"alg":"ES256","kid":"k","crit":["exp"]}"#,
+            r#"{"alg":"ES256","kid":"k","b64":true}"#,
+            r#"{"alg":"none","alg":"ES256","kid":"k"}"#,
+            r#"{"alg":"ES256","kid":"x","kid":"k"}"#,
+            r#"{"alg":"ES256","kid":"k","typ":"logout+jwt"}"#,
+            r#"{"alg":"ES256","kid":"other"}"#,
+            r#"["ES256"]"#,
+            "",
+        ]
+        .into_iter()
+        .chain(extras.iter().map(String::as_str))
+        {
+            let checked = world.check(&pair.sign(bad, &claims)).await;
+            assert!(is_refused(&checked), "{bad}: {checked:?}");
+        }
+    }
+
+    /// The header of the tokens below.
+    const HEADER: &str = r#"{"alg":"ES256","kid":"k"}"#;
+
+    #[tokio::test]
+    async fn i5_every_claim_is_required_and_typed() {
+        let pair = Pair::p256();
+        let world = FromFile::open(&[pair.jwk(json!({"kid": "k"}))], &["ES256"]);
+        let with = |name: &str, value: Option<Value>| {
+            let mut claims = claims();
+            match value {
+                Some(value) => claims[name] = value,
+                None => drop(claims.as_object_mut().unwrap().remove(name)),
+            }
+            pair.sign(HEADER, &claims.to_string())
+        };
+        for required in ["exp", "iss", "aud", "sub", "project_id", "domain_id"] {
+            let checked = world.check(&with(required, None)).await;
+            assert!(is_refused(&checked), "without {required}: {checked:?}");
+        }
+        for optional in [
+            "nbf",
+            "iat",
+            "preferred_username",
+            "project_name",
+            "domain_name",
+            "roles",
+        ] {
+            let checked = world.check(&with(optional, None)).await;
+            assert!(checked.is_ok(), "without {optional}: {checked:?}");
+        }
+        for name in claims().as_object().unwrap().keys() {
+            for wrong in [
+                json!(null),
+                json!(true),
+                json!({"a": 1}),
+                json!([1]),
+                json!([[]]),
+                json!(-1),
+                json!("1767323045"),
+                json!(1e300),
+            ] {
+                // Of these, only the text is a name.
+                if wrong.is_string() && (name.ends_with("name") || name == "sub") {
+                    continue;
+                }
+                if wrong.is_string() && name == "domain_id" {
+                    continue;
+                }
+                let checked = world.check(&with(name, Some(wrong.clone()))).await;
+                assert!(is_refused(&checked), "{name} = {wrong}: {checked:?}");
+            }
+        }
+        for (name, wrong) in [
+            ("iss", json!("https://issuer.example")),
+            ("iss", json!(["https://issuer.example/"])),
+            ("aud", json!("kmsd2")),
+            ("aud", json!([])),
+            ("aud", json!(["other"])),
+            ("aud", json!(["kmsd", 7])),
+            ("sub", json!("")),
+            ("sub", json!("alice bob")),
+            ("project_id", json!("orders")),
+            ("project_id", json!(PROJECT.to_uppercase())),
+            ("domain_id", json!("a b")),
+            ("project_name", json!("x".repeat(65))),
+            ("preferred_username", json!("a\nb")),
+            ("roles", json!("owner")),
+            ("roles", json!(["owner", 1])),
+        ] {
+            let checked = world.check(&with(name, Some(wrong.clone()))).await;
+            assert!(is_refused(&checked), "{name} = {wrong}: {checked:?}");
+        }
+        let several = with("aud", Some(json!(["other", "kmsd"])));
+        assert!(world.check(&several).await.is_ok());
+
+        let neither = {
+            let mut claims = claims();
+            claims.as_object_mut().unwrap().remove("iat");
+            claims.as_object_mut().unwrap().remove("nbf");
+            pair.sign(HEADER, &claims.to_string())
+        };
+        assert!(is_refused(&world.check(&neither).await));
+        let twice = claims().to_string().replacen('{', r#"{"sub":"bob","#, 1);
+        assert!(is_refused(&world.check(&pair.sign(HEADER, &twice)).await));
+        for no_object in ["[]", "", "{", "\"kmsd\""] {
+            assert!(is_refused(
+                &world.check(&pair.sign(HEADER, no_object)).await
+            ));
+        }
+    }
+
+    #[tokio::test]
+    async fn i5_times_are_checked_by_the_clock_that_is_lent() {
+        let pair = Pair::p256();
+        let world = FromFile::open(&[pair.jwk(json!({"kid": "k"}))], &["ES256"]);
+        let lasting = |issued: Option<i64>, from: Option<i64>, until: f64| {
+            let mut claims = claims();
+            claims["exp"] = json!(BEGIN as f64 + until);
+            for (name, at) in [("iat", issued), ("nbf", from)] {
+                match at {
+                    Some(at) => claims[name] = json!(BEGIN + at),
+                    None => drop(claims.as_object_mut().unwrap().remove(name)),
+                }
+            }
+            pair.sign(HEADER, &claims.to_string())
+        };
+        const DAY: i64 = 24 * 60 * 60;
+        for good in [
+            lasting(Some(0), None, 0.5),
+            lasting(Some(30), None, 60.0),
+            lasting(None, Some(30), 60.0),
+            lasting(Some(-10), Some(-DAY), 60.0),
+            lasting(Some(0), None, DAY as f64),
+        ] {
+            let checked = world.check(&good).await;
+            assert!(checked.is_ok(), "{checked:?}");
+        }
+        for bad in [
+            lasting(Some(31), None, 60.0),
+            lasting(None, Some(31), 60.0),
+            lasting(Some(0), Some(31), 60.0),
+            lasting(Some(31), Some(0), 60.0),
+            lasting(Some(0), None, DAY as f64 + 1.0),
+            lasting(None, Some(-1), DAY as f64),
+            lasting(Some(20), None, 20.0),
+            lasting(Some(20), None, 10.0),
+        ] {
+            let checked = world.check(&bad).await;
+            assert!(is_refused(&checked), "{checked:?}");
+        }
+        let token = lasting(Some(0), None, 60.0);
+        world.hand.advance(59);
+        assert!(world.check(&token).await.is_ok());
+        world.hand.advance(1);
+        assert_eq!(
+            world.check(&token).await,
+            Err(OutsideError::Expired(Timestamp::from_seconds(BEGIN + 60)))
+        );
+    }
+
+    #[tokio::test]
+    async fn i5_a_token_has_at_most_8_kib_and_three_parts() {
+        let pair = Pair::p256();
+        let world = FromFile::open(&[pair.jwk(json!({"kid": "k"}))], &["ES256"]);
+        let padded = |len: usize| {
+            let mut claims = claims();
+            claims["padding"] = json!("x".repeat(len));
+            pair.sign(HEADER, &claims.to_string())
+        };
+        let fits = padded(5600);
+        assert!(fits.len() <= 8192 && world.check(&fits).await.is_ok());
+        assert!(is_refused(&world.check(&padded(6000)).await));
+        let token = pair.token("k");
+        for bad in [
+            "",
+            ".",
+            "..",
+            "...",
+            &format!("{token}."),
+            &format!("{token}=="),
+            &format!(" {token}"),
+            &token.replace('.', ","),
+        ] {
+            assert!(is_refused(&world.check(bad).await), "{bad}");
+        }
+    }
+
+    #[test]
+    fn i4_only_strong_public_keys_for_signatures_are_taken() {
+        let pair = Pair::p256();
+        let found = |keys: &[Value]| {
+            let mut kids: Vec<_> = KeySet::parse(set(keys).as_bytes())
+                .map(|set| set.keys.into_keys().collect())
+                .unwrap_or_default();
+            kids.sort();
+            kids
+        };
+        let rsa = |bits: usize| {
+            let mut n = vec![0xff; bits / 8];
+            n.insert(0, 0);
+            json!({"kid": "k", "kty": "RSA", "n": b64(n), "e": "AQAB"})
+        };
+        for good in [
+            pair.jwk(json!({"kid": "k"})),
+            pair.jwk(json!({"kid": "k", "use": "sig", "alg": "ES256", "x5t": "x"})),
+            pair.jwk(json!({"kid": "k", "key_ops": ["verify"]})),
+            Pair::p384().jwk(json!({"kid": "k"})),
+            Pair::ed25519().jwk(json!({"kid": "k"})),
+            rsa(2048),
+            rsa(4096),
+        ] {
+            assert_eq!(
+                found(std::slice::from_ref(&good)),
+                [Some("k".into())],
+                "{good}"
+            );
+        }
+        for bad in [
+            json!({"kid": "k", "kty": "oct", "k": b64([7; 32])}),
+            json!({"kid": "k", "kty": "oct", "k": b64([7; 32]), "alg": "HS256", "use": "sig"}),
+            pair.jwk(json!({"kid": "k", "use": "enc"})),
+            pair.jwk(json!({"kid": "k", "use": 1})),
+            pair.jwk(json!({"kid": "k", "key_ops": ["deriveKey"]})),
+            pair.jwk(json!({"kid": "k", "key_ops": "verify"})),
+            pair.jwk(json!({"kid": "k", "alg": 1})),
+            pair.jwk(json!({"kid": "k", "crv": "P-521"})),
+            pair.jwk(json!({"kid": "k", "crv": "secp256k1"})),
+            pair.jwk(json!({"kid": "k", "crv": "P-384"})),
+            pair.jwk(json!({"kid": "k", "x": "AAAA"})),
+            pair.jwk(json!({"kid": "../k"})),
+            pair.jwk(json!({"kid": 7})),
+            json!({"kid": "k", "kty": "OKP", "crv": "X25519", "x": b64([7; 32])}),
+            json!({"kid": "k", "kty": "OKP", "crv": "Ed25519", "x": b64([7; 31])}),
+            json!({"kid": "k", "kty": "AKP"}),
+            json!({"kid": "k"}),
+            rsa(1024),
+            rsa(2040),
+            rsa(16384),
+        ] {
+            assert_eq!(found(std::slice::from_ref(&bad)), [], "{bad}");
+        }
+        // Without a kid only alone.
+        assert_eq!(found(&[pair.jwk(json!({}))]), [None]);
+        assert_eq!(
+            found(&[pair.jwk(json!({})), pair.jwk(json!({"kid": "k"}))]),
+            [Some("k".into())]
+        );
+        assert_eq!(found(&[pair.jwk(json!({})), pair.jwk(json!({}))]), []);
+        for (broken, part) in [
+            (
+                set(&[pair.jwk(json!({"kid": "k", "d": "AAAA"}))]),
+                "private",
+            ),
+            (
+                set(&[
+                    pair.jwk(json!({"kid": "k"})),
+                    Pair::p256().jwk(json!({"kid": "k"})),
+                ]),
+                "same kid",
+            ),
+            (set(&vec![json!({"kty": "oct"}); 65]), "more than 64"),
+            (set(&[json!("k")]), "not an object"),
+            (r#"{"keys":[],"keys":[]}"#.into(), "not a JSON object"),
+            ("[]".into(), "not a JSON object"),
+            (r#"{"keys":{}}"#.into(), "no list of keys"),
+            ("{}".into(), "no list of keys"),
+            (" ".repeat(300_000), "too long"),
+        ] {
+            let why = KeySet::parse(broken.as_bytes()).err().unwrap_or_default();
+            assert!(why.contains(part), "{why}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_token_without_kid_fits_a_set_of_one_key() {
+        let pair = Pair::p256();
+        let token = pair.sign(r#"{"alg":"ES256"}"#, &claims().to_string());
+        let alone = FromFile::open(&[pair.jwk(json!({}))], &["ES256"]);
+        assert!(alone.check(&token).await.is_ok());
+        assert!(is_refused(&alone.check(&pair.token("k")).await));
+        let two = [pair.jwk(json!({"kid": "a"})), pair.jwk(json!({"kid": "b"}))];
+        let two = FromFile::open(&two, &["ES256"]);
+        assert!(is_refused(&two.check(&token).await));
+    }
+
+    #[tokio::test]
+    async fn a_key_file_is_read_again_for_an_unknown_kid_once_a_second() {
+        let (old, new) = (Pair::p256(), Pair::p256());
+        let world = FromFile::open(&[old.jwk(json!({"kid": "old"}))], &["ES256"]);
+        assert!(is_refused(&world.check(&new.token("new")).await));
+        world.write(&set(&[new.jwk(json!({"kid": "new"}))]));
+        assert!(is_refused(&world.check(&new.token("new")).await));
+        world.hand.advance(1);
+        assert!(world.check(&new.token("new")).await.is_ok());
+        assert!(is_refused(&world.check(&old.token("old")).await));
+
+        // Broken: what was known stays, what was not cannot be judged (I-2).
+        world.write("{");
+        world.hand.advance(1);
+        assert!(is_unavailable(&world.check(&old.token("old")).await));
+        assert!(world.check(&new.token("new")).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_key_that_leaves_the_file_is_not_believed_for_long() {
+        let (old, new) = (Pair::p256(), Pair::p256());
+        let world = FromFile::open(&[old.jwk(json!({"kid": "old"}))], &["ES256"]);
+        world.write(&set(&[new.jwk(json!({"kid": "new"}))]));
+        world.hand.advance(299);
+        assert!(world.check(&old.token("old")).await.is_ok());
+        world.hand.advance(1);
+        assert!(is_refused(&world.check(&old.token("old")).await));
+    }
+
+    /// An issuer whose keys are fetched from a stub that answers with what stands in the cell.
+    struct FromUrl {
+        stub: Stub,
+        served: Arc<Mutex<Option<String>>>,
+        issuer: Arc<Issuer>,
+        env: Env,
+        hand: Arc<Hand>,
+    }
+
+    impl FromUrl {
+        async fn open(served: Option<String>) -> Self {
+            let (hand, env) = Hand::env();
+            let served = Arc::new(Mutex::new(served));
+            let cell = Arc::clone(&served);
+            let stub = Stub::start(move |request| {
+                assert_eq!(request.line, "GET /jwks");
+                match &*cell.lock().unwrap() {
+                    Some(text) => Reply::ok(text),
+                    None => Reply::status(500),
+                }
+            })
+            .await;
+            let settings = settings(json!({"jwks_url": format!("{}/jwks", stub.url)}));
+            let issuer = Arc::new(Issuer::open(settings, &env).unwrap());
+            Self {
+                stub,
+                served,
+                issuer,
+                env,
+                hand,
+            }
+        }
+
+        fn serve(&self, text: Option<String>) {
+            *self.served.lock().unwrap() = text;
+        }
+
+        async fn check(&self, token: &str) -> Result<OutsideIdentity, OutsideError> {
+            self.issuer.check(token, &self.env).await
+        }
+    }
+
+    #[tokio::test]
+    async fn i2_keys_that_were_never_had_let_nobody_in() {
+        let pair = Pair::p256();
+        let world = FromUrl::open(None).await;
+        assert_eq!(world.stub.seen(), 0);
+        assert!(is_unavailable(&world.check(&pair.token("k")).await));
+        assert_eq!(world.stub.seen(), 1);
+        // Not asked again at once, and still no yes.
+        assert!(is_unavailable(&world.check(&pair.token("k")).await));
+        assert_eq!(world.stub.seen(), 1);
+        world.serve(Some(set(&[pair.jwk(json!({"kid": "k"}))])));
+        world.hand.advance(1);
+        assert!(world.check(&pair.token("k")).await.is_ok());
+        assert!(world.check(&pair.token("k")).await.is_ok());
+        assert_eq!(world.stub.seen(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_key_set_is_fetched_every_five_minutes_and_for_unknown_kids_every_30_seconds() {
+        let (old, new) = (Pair::p256(), Pair::p256());
+        let world = FromUrl::open(Some(set(&[old.jwk(json!({"kid": "old"}))]))).await;
+        assert!(world.check(&old.token("old")).await.is_ok());
+        world.serve(Some(set(&[new.jwk(json!({"kid": "new"}))])));
+        world.hand.advance(29);
+        assert!(is_refused(&world.check(&new.token("new")).await));
+        assert_eq!(world.stub.seen(), 1);
+        world.hand.advance(1);
+        assert!(world.check(&new.token("new")).await.is_ok());
+        assert_eq!(world.stub.seen(), 2);
+        for _ in 0..10 {
+            assert!(is_refused(&world.check(&old.token("old")).await));
+        }
+        assert_eq!(world.stub.seen(), 2);
+        world.hand.advance(299);
+        assert!(world.check(&new.token("new")).await.is_ok());
+        assert_eq!(world.stub.seen(), 2);
+        world.hand.advance(1);
+        world.serve(Some(set(&[])));
+        assert!(is_refused(&world.check(&new.token("new")).await));
+        assert_eq!(world.stub.seen(), 3);
+    }
+
+    #[tokio::test]
+    async fn i2_a_key_set_that_cannot_be_fetched_again_ends_after_a_day() {
+        let pair = Pair::p256();
+        let world = FromUrl::open(Some(set(&[pair.jwk(json!({"kid": "k"}))]))).await;
+        let day: u64 = 24 * 60 * 60;
+        // Always valid now.
+        let token = || {
+            let mut claims = claims();
+            let now = world.env.now().seconds();
+            claims["iat"] = json!(now);
+            claims["nbf"] = json!(now);
+            claims["exp"] = json!(now + 60);
+            pair.sign(HEADER, &claims.to_string())
+        };
+        assert!(world.check(&token()).await.is_ok());
+        world.serve(None);
+        world.hand.advance(301);
+        assert!(world.check(&token()).await.is_ok());
+        assert!(world.check(&token()).await.is_ok());
+        assert_eq!(world.stub.seen(), 2);
+        assert!(is_unavailable(&world.check(&pair.token("unknown")).await));
+        world.hand.advance(day - 302);
+        assert!(world.check(&token()).await.is_ok());
+        world.hand.advance(1);
+        assert!(is_unavailable(&world.check(&token()).await));
+        // The next try helps.
+        world.serve(Some(set(&[pair.jwk(json!({"kid": "k"}))])));
+        world.hand.advance(30);
+        assert!(world.check(&token()).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn i49_a_key_set_is_fetched_once_for_all_who_wait() {
+        let pair = Pair::p256();
+        let world = FromUrl::open(Some(set(&[pair.jwk(json!({"kid": "k"}))]))).await;
+        let token = pair.token("k");
+        let all = (0..20).map(|_| world.check(&token));
+        for checked in futures_util::future::join_all(all).await {
+            assert!(checked.is_ok());
+        }
+        assert_eq!(world.stub.seen(), 1);
+
+        // One who hangs up takes nothing from the others.
+        let world = FromUrl::open(Some(set(&[pair.jwk(json!({"kid": "k"}))]))).await;
+        let (issuer, env, theirs) = (world.issuer.clone(), world.env.clone(), token.clone());
+        let first = tokio::spawn(async move { issuer.check(&theirs, &env).await });
+        while world.stub.seen() == 0 {
+            tokio::task::yield_now().await;
+        }
+        first.abort();
+        assert!(world.check(&token).await.is_ok());
+        assert_eq!(world.stub.seen(), 1);
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_is_no_key_set_is_none() {
+        let pair = Pair::p256();
+        let good = set(&[pair.jwk(json!({"kid": "k"}))]);
+        let elsewhere = good.clone();
+        let elsewhere = Stub::start(move |_| Reply::ok(&elsewhere)).await;
+        let target = elsewhere.url.clone();
+        for reply in 0..6 {
+            let (_, env) = Hand::env();
+            let (good, target) = (good.clone(), target.clone());
+            let stub = Stub::start(move |_| match reply {
+                0 => Reply::Answer(302, vec![("Location", target.clone())], good.clone()),
+                1 => Reply::ok(format!("{good}{}", " ".repeat(300_000))),
+                2 => Reply::ok("{"),
+                3 => Reply::Answer(404, vec![], good.clone()),
+                4 => Reply::Close,
+                _ => Reply::Hang,
+            })
+            .await;
+            let settings = settings(json!({"jwks_url": stub.url}));
+            let mut issuer = Issuer::open(settings, &env).unwrap();
+            Arc::get_mut(&mut issuer.keys).unwrap().fetch_time = Duration::from_millis(200);
+            let checked = issuer.check(&pair.token("k"), &env).await;
+            assert!(is_unavailable(&checked), "{reply}: {checked:?}");
+        }
+        assert_eq!(elsewhere.seen(), 0);
+    }
+
+    #[test]
+    fn i4_settings_say_what_to_do() {
+        let file = json!({"jwks_file": "/keys.json"});
+        assert_eq!(settings(file.clone()).check(), Ok(()));
+        let https = json!({"jwks_url": "https://issuer.example/jwks", "ca_file": "/ca.pem"});
+        assert_eq!(settings(https).check(), Ok(()));
+        assert_eq!(settings(file.clone()).algorithms, ["ES256"]);
+        assert!(settings(file.clone()).register_projects);
+        for (change, part) in [
+            (json!({"name": "a b"}), "name must"),
+            (json!({"issuer": ""}), "issuer must"),
+            (json!({"audience": ""}), "audience must"),
+            (json!({"jwks_file": null}), "either jwks_file or jwks_url"),
+            (
+                json!({"jwks_url": "https://a"}),
+                "either jwks_file or jwks_url",
+            ),
+            (
+                json!({"jwks_file": null, "jwks_url": "http://issuer.example"}),
+                "jwks_url must start with https://",
+            ),
+            (json!({"ca_file": "/ca.pem"}), "ca_file is for jwks_url"),
+            (json!({"algorithms": []}), "at least one"),
+            (json!({"algorithms": ["HS256"]}), "must be among"),
+            (json!({"algorithms": ["none"]}), "must be among"),
+            (json!({"algorithms": ["ES256", "RS256"]}), "one family"),
+            (json!({"claims": {"roles": ""}}), "claims.roles must"),
+            (
+                json!({"roles": {"owner": "root"}}),
+                "\"owner\" becomes must be",
+            ),
+        ] {
+            let mut all = file.clone();
+            for (name, value) in change.as_object().unwrap() {
+                all[name] = value.clone();
+            }
+            let fault = settings(all).check().unwrap_err();
+            assert!(fault.contains(part) && fault.ends_with('.'), "{fault}");
+        }
+        let unknown = json!({"name": "a", "issuer": "b", "audience": "c", "secret": "x"});
+        assert!(serde_json::from_value::<IssuerSettings>(unknown).is_err());
+
+        let (_, env) = Hand::env();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("jwks.json");
+        let open = || Issuer::open(settings(json!({"jwks_file": path})), &env).err();
+        assert!(open().unwrap().contains("jwks.json: "));
+        std::fs::write(&path, set(&[])).unwrap();
+        assert!(open().unwrap().contains("no key"));
+        std::fs::write(&path, set(&[Pair::p256().jwk(json!({"d": "x"}))])).unwrap();
+        assert!(open().unwrap().contains("private key"));
     }
 }

@@ -640,3 +640,594 @@ fn fit(
         expires_at,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use futures_util::future::join_all;
+    use serde_json::{Value, json};
+
+    use super::super::testing::{BEGIN, Hand, Reply, Request, Stub};
+    use super::*;
+
+    const PROJECT: &str = "0123456789abcdef0123456789abcdef";
+    const USER: &str = "fedcba9876543210fedcba9876543210";
+
+    /// Instead of the status of an answer: there is none.
+    const HANG: u16 = 0;
+
+    fn iso(seconds: i64) -> String {
+        Timestamp::from_seconds(seconds).iso_micros()
+    }
+
+    /// What Keystone says of a good token for ten minutes.
+    fn good() -> Value {
+        json!({"token": {
+            "methods": ["password"], "audit_ids": ["x"], "is_domain": false,
+            "user": {"id": USER, "name": "alice", "password_expires_at": null,
+                     "domain": {"id": "d1", "name": "acme"}},
+            "project": {"id": PROJECT, "name": "orders",
+                        "domain": {"id": "default", "name": "Default"}},
+            "roles": [{"id": "1", "name": "member"}, {"id": "2", "name": "reader"}],
+            "issued_at": iso(BEGIN - 5), "expires_at": iso(BEGIN + 600),
+        }})
+    }
+
+    fn settings(more: Value) -> KeystoneSettings {
+        let mut settings = json!({
+            "url": "https://keystone.example/v3", "user": "kmsd", "user_domain": "Default",
+            "project": "service", "project_domain": "Default", "password": "pass \"word\"",
+        });
+        for (name, value) in more.as_object().unwrap() {
+            settings[name] = value.clone();
+        }
+        serde_json::from_value(settings).unwrap()
+    }
+
+    /// What the stub does, and what it has seen.
+    struct State {
+        /// How it logs kmsd in; service tokens are `service-1`, `service-2`, …
+        logins: u64,
+        login: u16,
+        login_ends: i64,
+        /// Service tokens up to this one are not accepted.
+        dead: u64,
+        /// How often each token was asked about.
+        asked: Vec<String>,
+        answer: fn() -> Reply,
+    }
+
+    struct World {
+        stub: Stub,
+        state: Arc<Mutex<State>>,
+        keystone: Arc<Keystone>,
+        env: Env,
+        hand: Arc<Hand>,
+    }
+
+    fn serve(state: &mut State, request: &Request) -> Reply {
+        match &*request.line {
+            "POST /v3/auth/tokens?nocatalog" => {
+                let body: Value = serde_json::from_str(&request.body).unwrap();
+                let domain = json!({"name": "Default"});
+                assert_eq!(
+                    body,
+                    json!({"auth": {
+                        "identity": {"methods": ["password"], "password": {"user": {
+                            "name": "kmsd", "domain": domain, "password": "pass \"word\"",
+                        }}},
+                        "scope": {"project": {"name": "service", "domain": domain}},
+                    }})
+                );
+                state.logins += 1;
+                if state.login == HANG {
+                    return Reply::Hang;
+                }
+                let token = format!("service-{}", state.logins);
+                let body = json!({"token": {"expires_at": iso(state.login_ends)}});
+                let headers = vec![("X-Subject-Token", token)];
+                Reply::Answer(state.login, headers, body.to_string())
+            }
+            "GET /v3/auth/tokens?nocatalog" => {
+                state.asked.push(request.header("x-subject-token").into());
+                let ours = request.header("x-auth-token").strip_prefix("service-");
+                if ours.unwrap().parse::<u64>().unwrap() <= state.dead {
+                    return Reply::status(401);
+                }
+                (state.answer)()
+            }
+            other => panic!("{other}"),
+        }
+    }
+
+    impl World {
+        async fn open(more: Value) -> Self {
+            let (hand, env) = Hand::env();
+            let state = Arc::new(Mutex::new(State {
+                logins: 0,
+                login: 201,
+                login_ends: BEGIN + 100_000,
+                dead: 0,
+                asked: Vec::new(),
+                answer: || Reply::ok(good()),
+            }));
+            let cell = Arc::clone(&state);
+            let stub = Stub::start(move |request| serve(&mut cell.lock().unwrap(), request)).await;
+            let mut more = more;
+            more["url"] = json!(format!("{}/v3/", stub.url));
+            Self {
+                stub,
+                state,
+                keystone: Arc::new(Keystone::open(settings(more)).unwrap()),
+                env,
+                hand,
+            }
+        }
+
+        fn set(&self, change: impl FnOnce(&mut State)) {
+            change(&mut self.state.lock().unwrap());
+        }
+
+        fn asked(&self) -> usize {
+            self.state.lock().unwrap().asked.len()
+        }
+
+        fn logins(&self) -> u64 {
+            self.state.lock().unwrap().logins
+        }
+
+        async fn check(&self, token: &str) -> Result<OutsideIdentity, OutsideError> {
+            // Far longer than the time that the check is given.
+            let limit = Duration::from_secs(10);
+            let checked = self.keystone.check(token, &self.env);
+            tokio::time::timeout(limit, checked).await.expect("in time")
+        }
+    }
+
+    fn is_refused(result: &Result<OutsideIdentity, OutsideError>) -> bool {
+        matches!(result, Err(OutsideError::Refused(_)))
+    }
+
+    fn is_unavailable(result: &Result<OutsideIdentity, OutsideError>) -> bool {
+        matches!(result, Err(OutsideError::Unavailable(_)))
+    }
+
+    #[tokio::test]
+    async fn i6_what_keystone_says_is_what_a_token_is() {
+        let world = World::open(json!({})).await;
+        assert_eq!(world.stub.seen(), 0);
+        assert_eq!(
+            world.check("gAAAA-token").await,
+            Ok(OutsideIdentity {
+                user_id: UserId::parse(USER).unwrap(),
+                user_name: DisplayName::parse("alice").unwrap(),
+                user_domain: OutsideDomain {
+                    id: DomainId::parse("d1").unwrap(),
+                    name: DisplayName::parse("acme").unwrap(),
+                },
+                scope: OutsideScope::Project {
+                    id: ProjectId::parse(PROJECT).unwrap(),
+                    name: DisplayName::parse("orders").unwrap(),
+                    domain: OutsideDomain {
+                        id: DomainId::parse("default").unwrap(),
+                        name: DisplayName::parse("Default").unwrap(),
+                    },
+                },
+                roles: vec!["member".into(), "reader".into()],
+                issued_at: Timestamp::from_seconds(BEGIN - 5),
+                expires_at: Timestamp::from_seconds(BEGIN + 600),
+            })
+        );
+        assert_eq!(world.state.lock().unwrap().asked, ["gAAAA-token"]);
+        assert_eq!(world.logins(), 1);
+    }
+
+    #[tokio::test]
+    async fn i6_an_answer_counts_for_the_time_that_is_set() {
+        for (cache, counts) in [(60, 60), (7, 7), (1, 1)] {
+            let world = World::open(json!({"cache_seconds": cache})).await;
+            assert!(world.check("a").await.is_ok());
+            world.set(|state| state.answer = || Reply::status(404));
+            world.hand.advance(counts - 1);
+            assert!(world.check("a").await.is_ok());
+            assert_eq!(world.asked(), 1);
+            world.hand.advance(1);
+            assert!(is_refused(&world.check("a").await));
+            assert_eq!(world.asked(), 2);
+        }
+        let world = World::open(json!({"cache_seconds": 0})).await;
+        assert!(world.check("a").await.is_ok());
+        world.set(|state| state.answer = || Reply::status(404));
+        assert!(is_refused(&world.check("a").await));
+        world.set(|state| state.answer = || Reply::ok(good()));
+        assert!(world.check("a").await.is_ok());
+        assert_eq!(world.asked(), 3);
+        // Nobody gets the answer to another's question, either.
+        for checked in join_all((0..3).map(|_| world.check("a"))).await {
+            assert!(checked.is_ok());
+        }
+        assert_eq!(world.asked(), 6);
+    }
+
+    #[tokio::test]
+    async fn i6_nothing_is_believed_past_the_tokens_end() {
+        let world = World::open(json!({})).await;
+        world.set(|state| {
+            state.answer = || {
+                let mut answer = good();
+                answer["token"]["expires_at"] = json!(iso(BEGIN + 10));
+                Reply::ok(answer)
+            }
+        });
+        assert!(world.check("a").await.is_ok());
+        world.hand.advance(9);
+        assert!(world.check("a").await.is_ok());
+        world.hand.advance(1);
+        let expired = Err(OutsideError::Expired(Timestamp::from_seconds(BEGIN + 10)));
+        assert_eq!(world.check("a").await, expired);
+        assert_eq!(world.asked(), 1);
+        // Even if Keystone's clock says otherwise.
+        assert_eq!(world.check("b").await, expired);
+        world.hand.advance(60);
+        assert_eq!(world.check("a").await, expired);
+    }
+
+    #[tokio::test]
+    async fn i6_the_cache_knows_tokens_by_the_whole_of_them() {
+        let world = World::open(json!({})).await;
+        let long = "t".repeat(1000);
+        let other = format!("{}u", &long[..999]);
+        assert!(world.check(&long).await.is_ok());
+        world.set(|state| state.answer = || Reply::status(404));
+        assert!(is_refused(&world.check(&other).await));
+        assert!(is_refused(&world.check(&long[..999]).await));
+        assert!(is_refused(&world.check(&format!("{long}t")).await));
+        assert!(world.check(&long).await.is_ok());
+        assert_eq!(world.asked(), 4);
+    }
+
+    #[tokio::test]
+    async fn a_refusal_is_remembered_for_two_seconds() {
+        let world = World::open(json!({})).await;
+        world.set(|state| state.answer = || Reply::status(404));
+        assert!(is_refused(&world.check("a").await));
+        world.set(|state| state.answer = || Reply::ok(good()));
+        world.hand.advance(1);
+        assert!(is_refused(&world.check("a").await));
+        assert_eq!(world.asked(), 1);
+        world.hand.advance(1);
+        assert!(world.check("a").await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn i2_a_keystone_that_does_not_answer_lets_nobody_in_and_is_asked_again() {
+        let answers: [fn() -> Reply; 10] = [
+            || Reply::status(500),
+            || Reply::status(503),
+            || Reply::status(403),
+            || Reply::status(400),
+            || Reply::status(204),
+            || Reply::Answer(302, vec![("Location", "/v3".into())], good().to_string()),
+            || Reply::Close,
+            || Reply::Hang,
+            || Reply::ok("<html>"),
+            || Reply::ok(format!("{}{}", good(), " ".repeat(300_000))),
+        ];
+        for (number, answer) in answers.into_iter().enumerate() {
+            let world = World::open(json!({"timeout_seconds": 1})).await;
+            world.set(|state| state.answer = answer);
+            let checked = world.check("a").await;
+            assert!(is_unavailable(&checked), "{number}: {checked:?}");
+            // Not remembered.
+            world.set(|state| state.answer = || Reply::ok(good()));
+            let checked = world.check("a").await;
+            assert!(checked.is_ok(), "{number}: {checked:?}");
+        }
+        // Nobody there at all, and no leftover answer that is too old.
+        let world = World::open(json!({})).await;
+        assert!(world.check("a").await.is_ok());
+        world.hand.advance(60);
+        world.set(|state| state.answer = || Reply::Close);
+        assert!(is_unavailable(&world.check("a").await));
+        let nobody = Keystone::open(settings(json!({"url": "http://127.0.0.1:1/v3"}))).unwrap();
+        assert!(is_unavailable(&nobody.check("a", &world.env).await));
+    }
+
+    #[tokio::test]
+    async fn i6_an_answer_without_sense_is_no_identity() {
+        fn broken(change: impl Fn(&mut Value)) -> Verdict {
+            let mut answer = good();
+            change(&mut answer["token"]);
+            read_token(answer.to_string().as_bytes()).unwrap_or_else(Verdict::Failed)
+        }
+        for member in ["user", "issued_at", "expires_at"] {
+            for wrong in [json!(null), json!(7), json!("x"), json!({})] {
+                let verdict = broken(|token| token[member] = wrong.clone());
+                assert!(matches!(verdict, Verdict::Failed(_)), "{member} = {wrong}");
+            }
+        }
+        let both = broken(|token| token["domain"] = json!({"id": "d1", "name": "acme"}));
+        assert!(matches!(both, Verdict::Failed(_)));
+        for (path, wrong) in [
+            ("/user/id", "a b"),
+            ("/user/name", "a\nb"),
+            ("/user/domain/id", "a.b"),
+            ("/user/domain/name", ""),
+            ("/project/id", "orders"),
+            ("/project/name", ""),
+            ("/project/domain/id", "../x"),
+        ] {
+            let verdict = broken(|token| *token.pointer_mut(path).unwrap() = json!(wrong));
+            assert!(matches!(verdict, Verdict::Refused(_)), "{path} = {wrong}");
+        }
+        let bound = broken(|token| token["oauth2_credential"] = json!({"x5t#S256": "x"}));
+        assert!(matches!(bound, Verdict::Refused(_)));
+
+        let scope = |change: fn(&mut Value)| match broken(change) {
+            Verdict::Holder(holder) => holder.scope.clone(),
+            Verdict::Refused(why) => panic!("{why}"),
+            Verdict::Failed(why) => panic!("{why}"),
+        };
+        let unscoped = |token: &mut Value| {
+            token.as_object_mut().unwrap().remove("project");
+            token.as_object_mut().unwrap().remove("roles");
+        };
+        assert_eq!(scope(unscoped), OutsideScope::None);
+        let system = |token: &mut Value| {
+            token.as_object_mut().unwrap().remove("project");
+            token["system"] = json!({"all": true});
+        };
+        assert_eq!(scope(system), OutsideScope::None);
+        let domain = |token: &mut Value| {
+            token.as_object_mut().unwrap().remove("project");
+            token["domain"] = json!({"id": "d1", "name": "acme"});
+        };
+        assert_eq!(scope(domain), OutsideScope::Domain);
+    }
+
+    #[tokio::test]
+    async fn what_is_no_header_is_refused_unasked() {
+        let world = World::open(json!({})).await;
+        for bad in [
+            "",
+            " a",
+            "a b",
+            "a\r\nX-Auth-Token: b",
+            "a\0",
+            "\u{e9}",
+            &"a".repeat(16 * 1024 + 1),
+        ] {
+            assert!(is_refused(&world.check(bad).await));
+        }
+        assert_eq!(world.stub.seen(), 0);
+        assert!(world.check(&"a".repeat(16 * 1024)).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_dead_service_token_is_replaced_once() {
+        let world = World::open(json!({})).await;
+        assert!(world.check("a").await.is_ok());
+        world.set(|state| state.dead = 1);
+        assert!(world.check("b").await.is_ok());
+        assert_eq!((world.logins(), world.asked()), (2, 3));
+
+        world.set(|state| state.dead = u64::MAX);
+        assert!(is_unavailable(&world.check("c").await));
+        assert_eq!((world.logins(), world.asked()), (3, 5));
+    }
+
+    #[tokio::test]
+    async fn a_dead_service_token_is_replaced_once_for_all_who_hold_it() {
+        let world = World::open(json!({})).await;
+        assert!(world.check("a").await.is_ok());
+        world.set(|state| state.dead = 1);
+        let tokens: Vec<_> = (0..10).map(|number| format!("t{number}")).collect();
+        for checked in join_all(tokens.iter().map(|token| world.check(token))).await {
+            assert!(checked.is_ok(), "{checked:?}");
+        }
+        assert_eq!(world.logins(), 2);
+    }
+
+    #[tokio::test]
+    async fn the_service_token_is_kept_and_renewed_before_its_end() {
+        let world = World::open(json!({"cache_seconds": 0})).await;
+        world.set(|state| state.login_ends = BEGIN + 3600);
+        assert!(world.check("a").await.is_ok());
+        world.hand.advance(299);
+        assert!(world.check("a").await.is_ok());
+        assert_eq!(world.logins(), 1);
+        // Of an hour, five minutes are left.
+        world.hand.advance(3600 - 299 - 300);
+        world.set(|state| {
+            state.login_ends = BEGIN + 3300 + 40;
+            state.answer = || {
+                let mut answer = good();
+                answer["token"]["expires_at"] = json!(iso(BEGIN + 9999));
+                Reply::ok(answer)
+            };
+        });
+        assert!(world.check("a").await.is_ok());
+        assert_eq!(world.logins(), 2);
+        // Of forty seconds, a quarter.
+        world.hand.advance(29);
+        assert!(world.check("a").await.is_ok());
+        assert_eq!(world.logins(), 2);
+        world.hand.advance(1);
+        assert!(is_unavailable(&{
+            world.set(|state| state.login_ends = BEGIN);
+            world.check("a").await
+        }));
+        assert_eq!(world.logins(), 3);
+    }
+
+    #[tokio::test]
+    async fn i2_an_account_that_is_refused_lets_nobody_in_and_is_not_hammered() {
+        let world = World::open(json!({})).await;
+        world.set(|state| state.login = 401);
+        for token in ["a", "b", "c"] {
+            assert!(is_unavailable(&world.check(token).await));
+        }
+        assert_eq!((world.logins(), world.asked()), (1, 0));
+        world.set(|state| state.login = 201);
+        world.hand.advance(4);
+        assert!(is_unavailable(&world.check("a").await));
+        world.hand.advance(1);
+        assert!(world.check("a").await.is_ok());
+        for status in [400, 403, 404, 500, 302, HANG] {
+            let world = World::open(json!({"timeout_seconds": 1})).await;
+            world.set(|state| state.login = status);
+            assert!(is_unavailable(&world.check("a").await), "{status}");
+            assert_eq!(world.asked(), 0);
+        }
+    }
+
+    #[tokio::test]
+    async fn i49_one_question_per_token_is_under_way() {
+        let world = World::open(json!({})).await;
+        for checked in join_all((0..20).map(|_| world.check("a"))).await {
+            assert!(checked.is_ok());
+        }
+        assert_eq!((world.logins(), world.asked()), (1, 1));
+        // Nor when the answer comes between the look into the cache and the question.
+        let late = Arc::clone(&world.keystone.0);
+        let late = late.ask_once(sha256(b"a"), subject("a").unwrap(), world.env.clone());
+        assert!(late.await.give(world.env.now()).is_ok());
+        assert_eq!(world.asked(), 1);
+        // A stale answer is renewed once, too.
+        world.hand.advance(60);
+        for checked in join_all((0..20).map(|_| world.check("a"))).await {
+            assert!(checked.is_ok());
+        }
+        assert_eq!(world.asked(), 2);
+        // A failure is shared by those who wait, and by nobody after them.
+        world.hand.advance(60);
+        world.set(|state| state.answer = || Reply::status(500));
+        for checked in join_all((0..20).map(|_| world.check("a"))).await {
+            assert!(is_unavailable(&checked));
+        }
+        assert_eq!(world.asked(), 3);
+        assert!(is_unavailable(&world.check("a").await));
+        assert_eq!(world.asked(), 4);
+    }
+
+    #[tokio::test]
+    async fn i49_one_who_hangs_up_takes_nothing_from_the_others() {
+        let world = World::open(json!({})).await;
+        let (keystone, env) = (Arc::clone(&world.keystone), world.env.clone());
+        let first = tokio::spawn(async move { keystone.check("a", &env).await });
+        while world.stub.seen() == 0 {
+            tokio::task::yield_now().await;
+        }
+        first.abort();
+        assert!(world.check("a").await.is_ok());
+        assert_eq!((world.logins(), world.asked()), (1, 1));
+    }
+
+    #[tokio::test]
+    async fn i49_the_cache_is_bounded() {
+        let world = World::open(json!({})).await;
+        let most = world.keystone.0.answers.policy().max_capacity();
+        assert_eq!(most, Some(10_000));
+    }
+
+    #[tokio::test]
+    async fn i47_no_error_quotes_what_keystone_said_or_what_it_was_sent() {
+        let world = World::open(json!({"cache_seconds": 0})).await;
+        world.set(|state| {
+            state.answer = || Reply::Answer(403, vec![], "my-user-token is forbidden".into());
+        });
+        let said = format!("{:?}", world.check("my-user-token").await);
+        world.set(|state| state.answer = || Reply::ok("my-user-token, no JSON"));
+        let said = said + &format!("{:?}", world.check("my-user-token").await);
+        world.set(|state| state.dead = u64::MAX);
+        let said = said + &format!("{:?}", world.check("my-user-token").await);
+        world.set(|state| state.login = 400);
+        let said = said + &format!("{:?}", world.check("my-user-token").await);
+        for secret in ["my-user", "service-", "word"] {
+            assert!(!said.contains(secret), "{said}");
+        }
+        assert_eq!(said.matches("Unavailable").count(), 4, "{said}");
+        let debug = format!("{:?}", subject("my-user-token").unwrap());
+        assert!(!debug.contains("my-user"));
+        let wrong = json!({"url": "u", "user": "u", "user_domain": "d", "project": "p",
+            "project_domain": "d", "password": 123456});
+        let fault = serde_json::from_value::<KeystoneSettings>(wrong)
+            .err()
+            .unwrap();
+        assert!(!fault.to_string().contains("123456"), "{fault}");
+    }
+
+    #[tokio::test]
+    async fn the_password_may_stand_in_a_file_that_changes() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("password");
+        let from_file = json!({"password": null, "password_file": path});
+        let open = || Keystone::open(settings(from_file.clone())).err();
+        assert!(open().unwrap().contains("password_file"));
+        for bad in ["", "\n", "two\nlines\n", &"x".repeat(5000)] {
+            std::fs::write(&path, bad).unwrap();
+            assert!(open().unwrap().contains("one line"));
+        }
+        std::fs::write(&path, [0xff]).unwrap();
+        assert!(open().unwrap().contains("UTF-8"));
+
+        std::fs::write(&path, "old").unwrap();
+        let world = World::open(from_file).await;
+        // The stub insists on this one.
+        std::fs::write(&path, "pass \"word\"\r\n").unwrap();
+        assert!(world.check("a").await.is_ok());
+    }
+
+    #[test]
+    fn settings_say_what_to_do() {
+        let settings_of = |more| settings(more);
+        assert_eq!(settings_of(json!({})).check(), Ok(()));
+        let defaults = settings_of(json!({}));
+        assert_eq!((defaults.cache_seconds, defaults.timeout_seconds), (60, 4));
+        assert_eq!(defaults.roles["admin"], "te_admin");
+        assert_eq!(defaults.roles.len(), 3);
+        assert!(defaults.register_projects && !defaults.allow_http);
+        for good in [
+            json!({"url": "http://[::1]:5000/v3"}),
+            json!({"url": "https://cloud.example/identity/v3/"}),
+            json!({"url": "http://keystone/v3", "allow_http": true}),
+            json!({"cache_seconds": 0}),
+        ] {
+            assert_eq!(settings_of(good).check(), Ok(()));
+        }
+        for (change, part) in [
+            (json!({"url": "http://keystone/v3"}), "set allow_http."),
+            (json!({"url": "https://keystone"}), "url must end in /v3."),
+            (
+                json!({"url": "https://keystone/v3?x"}),
+                "url must end in /v3.",
+            ),
+            (json!({"url": "keystone"}), "url is not a URL"),
+            (json!({"user": ""}), "user must"),
+            (json!({"user_domain": ""}), "user_domain must"),
+            (json!({"project": ""}), "project must"),
+            (json!({"project_domain": ""}), "project_domain must"),
+            (json!({"password": ""}), "password must"),
+            (
+                json!({"password": null}),
+                "either password_file or password",
+            ),
+            (
+                json!({"password_file": "/p"}),
+                "either password_file or password",
+            ),
+            (json!({"cache_seconds": 61}), "cache_seconds must"),
+            (json!({"timeout_seconds": 0}), "timeout_seconds must"),
+            (json!({"timeout_seconds": 31}), "timeout_seconds must"),
+            (json!({"roles": {"a": "b"}}), "\"a\" becomes must be"),
+        ] {
+            let fault = settings_of(change).check().unwrap_err();
+            assert!(fault.contains(part) && fault.ends_with('.'), "{fault}");
+        }
+        // One sentence per fault.
+        let two = settings_of(json!({"user": "", "project": ""}));
+        let two = two.check().unwrap_err();
+        assert_eq!(two, "user must not be empty. project must not be empty.");
+    }
+}

@@ -21,13 +21,16 @@ pub struct Deployment {
     pub created_at: Timestamp,
 }
 
+#[derive(sqlx::FromRow)]
+struct Row(String, String, String, Vec<u8>, Vec<u8>, i64);
+
 impl Store {
     /// The deployment, if the database holds one already.
     ///
     /// # Errors
     /// [`StoreError`] when it cannot be read.
     pub async fn find_deployment(&self) -> Result<Option<Deployment>> {
-        let row: Option<(String, String, String, Vec<u8>, Vec<u8>, i64)> = read!(self, db => {
+        let row: Option<Row> = read!(self, db => {
             sqlx::query_as(
                 "SELECT id, home_region, root_id, root_check, sealed_key, created_at FROM deployment",
             )
@@ -35,7 +38,7 @@ impl Store {
             .await
         })?;
         row.map(
-            |(id, region, root_id, root_check, sealed_key, created_at)| {
+            |Row(id, region, root_id, root_check, sealed_key, created_at)| {
                 Ok(Deployment {
                     id,
                     home_region: Region::parse(region)

@@ -13,7 +13,7 @@ use crate::model::error::{Error, Result};
 use crate::model::identity::{Domain, Project, Role};
 use crate::model::ids::{AccountId, DisplayName};
 use crate::outside::{
-    Issuer, Keystone, OutsideDomain, OutsideError, OutsideIdentity, OutsideScope,
+    Issuer, Keystone, OutsideDomain, OutsideError, OutsideIdentity, OutsideScope, claimed_issuer,
 };
 use crate::store::StoreError;
 
@@ -27,15 +27,22 @@ pub(super) enum Authority<'k> {
 /// The name under which a Keystone's domains are registered.
 const KEYSTONE: &str = "keystone";
 
-/// Who is to be asked about a token that claims to come from `issuer`; `None` for kmsd itself.
-/// The claim chooses whom to ask and nothing more.
-pub(super) fn authority_of<'k>(kms: &'k Kms, issuer: Option<&str>) -> Option<Authority<'k>> {
-    if issuer.is_some_and(|issuer| tokens::is_own_issuer(kms, issuer)) {
+const NOT_THEIRS: Error = Error::InvalidToken("its domain belongs to somebody else");
+
+/// Who is to be asked about a token; `None` for kmsd itself. What the token claims chooses whom to
+/// ask and nothing more.
+pub(super) fn authority_of<'k>(kms: &'k Kms, token: &str) -> Option<Authority<'k>> {
+    if kms.issuers().is_empty() && kms.keystone().is_none() {
+        return None;
+    }
+    let claimed = claimed_issuer(token);
+    let claims = |issuer: &str| claimed.as_deref() == Some(issuer);
+    if claims(&tokens::issuer(kms)) {
         return None;
     }
     kms.issuers()
         .iter()
-        .find(|known| issuer == Some(known.claims_issuer()))
+        .find(|known| claims(known.claims_issuer()))
         .map(Authority::Issuer)
         .or_else(|| kms.keystone().map(Authority::Keystone))
 }
@@ -90,6 +97,13 @@ async fn admit(
     authority: Authority<'_>,
     identity: OutsideIdentity,
 ) -> Result<Caller> {
+    // Whoever could name a domain of another authority as their user's would speak for its users.
+    let user_domain = DomainRef::Id(identity.user_domain.id.clone());
+    if let Some(known) = find_domain(kms, &user_domain).await?
+        && known.authority != authority.name()
+    {
+        return Err(NOT_THEIRS);
+    }
     let scope = match &identity.scope {
         OutsideScope::Project { id, name, domain } => {
             let domain = domain_of(kms, authority, domain).await?;
@@ -117,10 +131,8 @@ async fn admit(
     let mut roles: Vec<Role> = identity
         .roles
         .iter()
-        .filter_map(|theirs| {
-            let ours = authority.roles().get(theirs).unwrap_or(theirs);
-            Role::parse(ours).ok()
-        })
+        .filter_map(|theirs| authority.roles().get(theirs))
+        .filter_map(|ours| Role::parse(ours).ok())
         .collect();
     roles.sort_unstable();
     roles.dedup();
@@ -180,7 +192,7 @@ async fn domain_of(
     if domain.authority == authority.name() {
         Ok(domain)
     } else {
-        Err(Error::InvalidToken("its domain belongs to somebody else"))
+        Err(NOT_THEIRS)
     }
 }
 

@@ -20,7 +20,6 @@ use crate::model::caller::{Caller, Credential, Scope};
 use crate::model::error::{Error, Result};
 use crate::model::ids::{AccessKeyId, DomainId, ProjectId, UserId};
 use crate::model::time::Timestamp;
-use crate::outside::claimed_issuer;
 use crate::store::Write;
 
 /// How far the clocks of two replicas may be apart: a token may seem to come from the future by so
@@ -210,7 +209,7 @@ pub async fn check(kms: &Arc<Kms>, token: &str) -> Result<Arc<CheckedToken>> {
         return Err(NOT_OURS);
     }
     // What others issued is kept by those who ask them.
-    let checked = match outside::authority_of(kms, claimed_issuer(token).as_deref()) {
+    let checked = match outside::authority_of(kms, token) {
         Some(authority) => Arc::new(outside::check(kms, authority, token).await?),
         None => {
             kms.credentials()
@@ -222,11 +221,6 @@ pub async fn check(kms: &Arc<Kms>, token: &str) -> Result<Arc<CheckedToken>> {
         Some(end) if end <= kms.now() => Err(Error::ExpiredToken(end)),
         _ => Ok(checked),
     }
-}
-
-/// Whether a claimed issuer is this deployment.
-pub(super) fn is_own_issuer(kms: &Kms, claimed: &str) -> bool {
-    claimed == issuer(kms)
 }
 
 async fn check_own(kms: &Kms, token: &str) -> Result<CheckedToken> {
@@ -336,7 +330,8 @@ fn key_id_of(token: &str) -> Option<String> {
     known.then_some(header.kid)
 }
 
-fn issuer(kms: &Kms) -> String {
+/// The `iss` and `aud` of our own tokens.
+pub(super) fn issuer(kms: &Kms) -> String {
     format!("kmsd/{}", kms.deployment_id())
 }
 

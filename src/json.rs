@@ -4,27 +4,36 @@
 use std::cell::Cell;
 use std::fmt;
 
-use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
 use crate::limits;
 
-/// Reads one JSON value that fills the whole text.
-///
-/// # Errors
-/// What is wrong and where, for the client.
-pub fn parse(bytes: &[u8]) -> Result<Value, String> {
-    let members = Cell::new(0);
-    let seed = Strict {
-        depth: 0,
-        members: &members,
-    };
-    let mut reader = serde_json::Deserializer::from_slice(bytes);
-    let value = seed
-        .deserialize(&mut reader)
-        .map_err(|error| error.to_string())?;
-    reader.end().map_err(|error| error.to_string())?;
-    Ok(value)
+/// A JSON object: whatever a second reader of the same text would take from it, it is what we took.
+pub struct Object(pub Map<String, Value>);
+
+impl Object {
+    /// Reads an object that fills the whole text.
+    ///
+    /// # Errors
+    /// What is wrong and where, for whoever sent it.
+    pub fn parse(text: &[u8]) -> Result<Self, String> {
+        serde_json::from_slice(text).map_err(|error| error.to_string())
+    }
+}
+
+impl<'de> Deserialize<'de> for Object {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let members = Cell::new(0);
+        let seed = Strict {
+            depth: 0,
+            members: &members,
+        };
+        match seed.deserialize(from)? {
+            Value::Object(members) => Ok(Self(members)),
+            _ => Err(de::Error::custom("it must be an object, as in {}")),
+        }
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -142,39 +151,36 @@ mod tests {
 
     #[test]
     fn what_is_sound_is_read() {
-        for text in [
-            "{}",
-            "[]",
-            "null",
-            r#"{"a":[1,-2,3.5,"x",true,null,{"b":{}}]}"#,
-        ] {
-            let value: Value = serde_json::from_str(text).unwrap();
-            assert_eq!(parse(text.as_bytes()).unwrap(), value);
-        }
+        let text = r#"{"a":[1,-2,3.5,"x",true,null,{"b":{}}],"b":{"a":1}}"#;
+        let read = Value::from(Object::parse(text.as_bytes()).unwrap().0);
+        assert_eq!(read, serde_json::from_str::<Value>(text).unwrap());
+        assert!(Object::parse(b" {} ").is_ok());
     }
 
     #[test]
     fn what_is_not_is_refused_i_22_i_23() {
-        let deep = format!("{}{}", "[".repeat(33), "]".repeat(33));
-        let deepest = format!("{}{}", "[".repeat(32), "]".repeat(32));
-        assert!(parse(deepest.as_bytes()).is_ok());
-        let wide = format!("[{}1]", "1,".repeat(1000));
+        let nested = |levels| format!("{{\"a\":{}{}}}", "[".repeat(levels), "]".repeat(levels));
+        assert!(Object::parse(nested(31).as_bytes()).is_ok());
+        let deep = nested(32);
+        let wide = format!("{{\"a\":[{}1]}}", "1,".repeat(999));
         for (text, why) in [
             ("", "EOF"),
             ("{", "EOF"),
             ("{} {}", "trailing"),
+            ("[]", "must be an object"),
+            ("null", "must be an object"),
             (r#"{"a":1,"a":1}"#, "twice"),
-            (r#"{"x":{"a":1,"\u0061":2}}"#, "twice"),
+            (r#"{"a":1,"\u0061":2}"#, "twice"),
+            (r#"{"x":[{"a":1,"a":2}]}"#, "twice"),
             (&deep, "deeper than 32"),
             (&wide, "more than 1000"),
             ("{\"a\":1e999}", "out of range"),
-            ("nul", "EOF"),
-            ("nix", "expected"),
+            ("{\"a\":nix}", "expected"),
         ] {
-            let said = parse(text.as_bytes()).unwrap_err();
+            let said = Object::parse(text.as_bytes()).err().unwrap_or_default();
             assert!(said.contains(why), "{text}: {said}");
         }
-        assert!(parse(b"{\"a\":\"\xff\"}").is_err());
-        assert!(parse(br#"{"a":"\ud800"}"#).is_err());
+        assert!(Object::parse(b"{\"a\":\"\xff\"}").is_err());
+        assert!(Object::parse(br#"{"a":"\ud800"}"#).is_err());
     }
 }
