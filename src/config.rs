@@ -8,6 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use zeroize::Zeroizing;
 
 use crate::model::ids::Region;
 use crate::outside::{IssuerSettings, KeystoneSettings};
@@ -28,6 +29,7 @@ struct Settings {
     public_url: Option<String>,
     data_dir: PathBuf,
     database_url: Option<String>,
+    database_password_file: Option<PathBuf>,
     database_connections: u32,
     root_file: Option<PathBuf>,
     regions: Vec<String>,
@@ -52,6 +54,7 @@ impl Default for Settings {
             public_url: None,
             data_dir: "kmsd-data".into(),
             database_url: None,
+            database_password_file: None,
             database_connections: 16,
             root_file: None,
             regions: vec!["home-region-1".into()],
@@ -427,7 +430,12 @@ impl Settings {
             .database_url
             .clone()
             .unwrap_or_else(|| format!("sqlite:{}", self.data_dir.join("kmsd.db").display()));
-        let database = DatabaseUrl::parse(&database_url);
+        let database = DatabaseUrl::parse(&database_url).and_then(|database| {
+            match &self.database_password_file {
+                None => Ok(database),
+                Some(file) => password_in(file).map(|password| database.with_password(&password)),
+            }
+        });
         keep(database.as_ref().map(|_| ()).map_err(Clone::clone));
         if let Ok(database) = &database
             && database.is_remote_without_tls()
@@ -583,6 +591,17 @@ fn public_url(text: &str) -> Result<String, String> {
              https://kms.example.org; clients drop any path"
         )),
     }
+}
+
+/// The first line of a file that others cannot read.
+fn password_in(file: &Path) -> Result<Zeroizing<String>, String> {
+    secrets_are_private(file)?;
+    let text = std::fs::read_to_string(file)
+        .map(Zeroizing::new)
+        .map_err(|error| format!("database_password_file: {}: {error}", file.display()))?;
+    Ok(Zeroizing::new(
+        text.lines().next().unwrap_or_default().to_owned(),
+    ))
 }
 
 /// A file that holds secrets must not be readable by others (threat model 5.9).

@@ -158,7 +158,7 @@ async fn serve(config: Config) -> Result<(), StartError> {
     let server = Server::start(kms.clone())?;
     announce(&kms, &server);
     if let Some(welcome) = welcome {
-        welcome.print(&server);
+        welcome.print(&kms, &server);
     }
     let upkeep = actix_web::rt::spawn(upkeep::run(kms.clone()));
     stop.await;
@@ -221,8 +221,22 @@ impl Welcome {
         }
     }
 
-    fn print(&self, server: &Server) {
-        let url = format!("http://{}", server.address);
+    fn print(&self, kms: &Kms, server: &Server) {
+        let config = kms.config();
+        let scheme = if config.tls.is_some() {
+            "https"
+        } else {
+            "http"
+        };
+        let mut address = server.address;
+        if address.ip().is_unspecified() {
+            // Every address is none that one could type.
+            address.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
+        }
+        let url = config
+            .public_url
+            .clone()
+            .unwrap_or_else(|| format!("{scheme}://{address}"));
         let password = String::from_utf8_lossy(self.password.expose());
         let (project_id, project) = (&self.project_id, &self.project);
         let text = format!(

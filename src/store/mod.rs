@@ -229,6 +229,17 @@ impl DatabaseUrl {
         Err("database_url: it must start with sqlite: or postgres://".into())
     }
 
+    /// The same with a password that was kept apart.
+    #[must_use]
+    pub fn with_password(self, password: &str) -> Self {
+        match self {
+            DatabaseUrl::Postgres(options) => {
+                DatabaseUrl::Postgres(Box::new(options.password(password)))
+            }
+            file @ DatabaseUrl::Sqlite(_) => file,
+        }
+    }
+
     /// Where it is, without the password.
     pub fn describe(&self) -> String {
         match self {
