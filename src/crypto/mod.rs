@@ -38,6 +38,8 @@ pub mod token_key;
 
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod vectors;
 
 /// Why a cryptographic call failed.
 ///
