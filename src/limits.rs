@@ -61,3 +61,9 @@ pub const HASHES_WAITING: usize = 64;
 /// What of a body that is too large is read and thrown away, so that the client gets to read the
 /// refusal instead of a reset connection.
 pub const DRAINED_BYTES: usize = 64 * 1024 * 1024;
+
+/// Slow cryptography (finding RSA keys) that runs at once; one core stays free for fast calls.
+pub const SLOW_AT_ONCE: usize = 1;
+
+/// Slow cryptography that may wait; beyond it the answer is 503 at once (I-49).
+pub const SLOW_WAITING: usize = 64;

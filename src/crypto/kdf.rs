@@ -7,6 +7,7 @@ use aws_lc_rs::kdf::{KbkdfCtrHmacAlgorithmId, get_kbkdf_ctr_hmac_algorithm, kbkd
 use zeroize::Zeroizing;
 
 use super::secret::Secret;
+use super::{CryptoError, sm};
 
 /// Fills `out` from `key` and the fixed input `info`.
 ///
@@ -17,6 +18,21 @@ pub fn kbkdf(key: &Secret, info: &[u8], out: &mut [u8]) {
     get_kbkdf_ctr_hmac_algorithm(KbkdfCtrHmacAlgorithmId::Sha256)
         .and_then(|algorithm| kbkdf_ctr_hmac(algorithm, key.expose(), info, out).ok())
         .expect("neither the key nor the output is empty");
+}
+
+/// The same construction with HMAC-SM3, which AWS-LC does not have.
+///
+/// # Errors
+/// [`CryptoError::Unsupported`] in a build without SM3.
+pub(super) fn kbkdf_sm3(key: &Secret, info: &[u8], out: &mut [u8]) -> Result<(), CryptoError> {
+    for (count, chunk) in (1_u32..).zip(out.chunks_mut(32)) {
+        let block = sm::hmac_sm3(key.expose(), &[&count.to_be_bytes(), info])?;
+        let block = Zeroizing::new(block);
+        for (out, byte) in chunk.iter_mut().zip(block.iter()) {
+            *out = *byte;
+        }
+    }
+    Ok(())
 }
 
 /// A 32-byte key for one purpose.

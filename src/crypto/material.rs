@@ -2,29 +2,18 @@
 //!
 //! It is opened for one call and wiped after it. Outside this module it is opaque.
 
-use super::CryptoError;
 use super::hash::hmac_sha256;
+use super::kind::Form;
 use super::sealed::{self, Context};
 use super::secret::{Secret, assert_not_impl};
+use super::{CryptoError, ec, ed25519, rsa, sm};
 use crate::env::Entropy;
 
-/// What the bytes are a key of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum MaterialKind {
-    /// 32 bytes for AES-256.
-    Aes256,
-}
-
-impl MaterialKind {
-    /// Its name inside sealed values. Never change one: old values would no longer open.
-    fn name(self) -> &'static str {
-        match self {
-            Self::Aes256 => "AES_256",
-        }
-    }
-}
+pub use super::kind::MaterialKind;
 
 /// Secret bytes and what they are a key of.
+///
+/// Asymmetric keys are PKCS#8 DER in one fixed encoding, so equal keys are equal bytes.
 pub struct Material {
     kind: MaterialKind,
     bytes: Secret,
@@ -33,12 +22,76 @@ pub struct Material {
 assert_not_impl!(Material: std::fmt::Debug, Clone, serde::Serialize);
 
 impl Material {
-    /// A new key for AES-256.
-    pub fn generate_aes256(entropy: &dyn Entropy) -> Self {
-        Self {
-            kind: MaterialKind::Aes256,
-            bytes: Secret::random(entropy, 32),
+    /// New material.
+    ///
+    /// RSA takes from a tenth of a second to several seconds and belongs on a pool for blocking
+    /// work; the others take well under a millisecond. The library makes RSA, EC and Ed25519 keys
+    /// from its own random generator, which it does not let us replace.
+    ///
+    /// # Errors
+    /// [`CryptoError::Unsupported`] for a Chinese algorithm in a build without them.
+    pub fn generate(kind: MaterialKind, entropy: &dyn Entropy) -> Result<Self, CryptoError> {
+        if !kind.is_supported() {
+            return Err(CryptoError::Unsupported);
         }
+        let bytes = match kind.form() {
+            Form::Bytes(len) => Secret::random(entropy, len),
+            Form::Rsa(bits) => rsa::generate(bits)?,
+            Form::Ec(curve) => ec::generate(curve)?,
+            Form::Ed25519 => ed25519::generate()?,
+            Form::Sm2 => sm::generate(entropy)?,
+        };
+        Ok(Self { kind, bytes })
+    }
+
+    /// Material that a customer brings (I-32): the exact number of bytes for a symmetric or HMAC
+    /// key, else unencrypted PKCS#8 DER without anything behind it.
+    ///
+    /// A private key must be of this very kind: modulus of exactly this size with a public exponent
+    /// above 2^16, primes and exponents that belong together; or a valid scalar on this curve. A
+    /// public half inside must be that of the private half. The key is kept in an encoding of our
+    /// own, so that [`Self::check_value`] knows it again in any other.
+    ///
+    /// # Errors
+    /// [`CryptoError::Invalid`] for anything else, [`CryptoError::Unsupported`] for a Chinese
+    /// algorithm in a build without them.
+    pub fn import(kind: MaterialKind, bytes: Secret) -> Result<Self, CryptoError> {
+        if !kind.is_supported() {
+            return Err(CryptoError::Unsupported);
+        }
+        let bytes = match kind.form() {
+            Form::Bytes(len) if bytes.expose().len() == len => bytes,
+            Form::Bytes(_) => return Err(CryptoError::Invalid),
+            Form::Rsa(bits) => rsa::normalize(bits, bytes.expose())?,
+            Form::Ec(curve) => ec::normalize(curve, bytes.expose())?,
+            Form::Ed25519 => ed25519::normalize(bytes.expose())?,
+            Form::Sm2 => sm::normalize(bytes.expose())?,
+        };
+        Ok(Self { kind, bytes })
+    }
+
+    /// The public half as SubjectPublicKeyInfo DER (RFC 5280).
+    ///
+    /// # Errors
+    /// [`CryptoError::Unsupported`] when the key has no public half.
+    pub fn public_key_der(&self) -> Result<Vec<u8>, CryptoError> {
+        match self.kind.form() {
+            Form::Bytes(_) => Err(CryptoError::Unsupported),
+            Form::Rsa(_) => rsa::public_der(&self.bytes),
+            Form::Ec(curve) => ec::public_der(curve, &self.bytes),
+            Form::Ed25519 => ed25519::public_der(&self.bytes),
+            Form::Sm2 => sm::public_der(&self.bytes),
+        }
+    }
+
+    /// The bytes themselves, PKCS#8 DER for a private key: for data keys and data key pairs, which
+    /// are handed out and not kept. The material of a key never leaves this way.
+    pub fn into_data_key(self) -> Secret {
+        self.bytes
+    }
+
+    pub(super) fn bytes(&self) -> &Secret {
+        &self.bytes
     }
 
     /// What it is a key of.
@@ -91,7 +144,7 @@ impl Material {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::crypto::testing::{Seeded, every_bit_flipped};
+    use crate::crypto::testing::{Seeded, every_bit_flipped, sample, unhex};
 
     fn key(byte: u8) -> Secret {
         Secret::from_slice(&[byte; 32])
@@ -101,10 +154,20 @@ mod tests {
         Context::new("key_versions.material").with("key", id)
     }
 
+    fn import(kind: MaterialKind, bytes: &[u8]) -> Result<Material, CryptoError> {
+        Material::import(kind, Secret::from_slice(bytes))
+    }
+
+    fn supported() -> impl Iterator<Item = MaterialKind> {
+        MaterialKind::ALL
+            .into_iter()
+            .filter(|kind| kind.is_supported())
+    }
+
     #[test]
     fn opens_in_its_place_only() {
         let entropy = Seeded::new(30);
-        let material = Material::generate_aes256(&entropy);
+        let material = sample(MaterialKind::Aes256);
         let sealed = material.seal(&key(1), context("k1"), &entropy);
         let open = |wrap: u8, id, sealed: &[u8]| {
             Material::open(MaterialKind::Aes256, &key(wrap), context(id), sealed)
@@ -117,20 +180,158 @@ mod tests {
     }
 
     #[test]
+    fn opens_as_its_kind_only() {
+        let entropy = Seeded::new(32);
+        for kind in supported() {
+            let material = sample(kind);
+            let sealed = material.seal(&key(1), context("k1"), &entropy);
+            for other in MaterialKind::ALL {
+                let opened = Material::open(other, &key(1), context("k1"), &sealed);
+                assert_eq!(opened.is_ok(), other == kind, "{kind:?} as {other:?}");
+            }
+        }
+    }
+
+    #[test]
     fn the_check_value_knows_the_material_again() {
         let entropy = Seeded::new(31);
-        let (one, two) = (
-            Material::generate_aes256(&entropy),
-            Material::generate_aes256(&entropy),
-        );
-        let again = Material {
-            kind: one.kind(),
-            bytes: Secret::from_slice(one.bytes.expose()),
+        let new = || {
+            Material::generate(MaterialKind::Aes256, &entropy)
+                .ok()
+                .unwrap()
         };
+        let (one, two) = (new(), new());
+        let again = import(one.kind(), one.bytes.expose()).ok().unwrap();
         let value = one.check_value(&key(1), &context("k1"));
         assert_eq!(value, again.check_value(&key(1), &context("k1")));
         assert_ne!(value, two.check_value(&key(1), &context("k1")));
         assert_ne!(value, one.check_value(&key(2), &context("k1")));
         assert_ne!(value, one.check_value(&key(1), &context("k2")));
+    }
+
+    #[test]
+    fn what_was_made_can_be_imported_as_its_kind_only() {
+        for kind in supported() {
+            let material = sample(kind);
+            for other in supported() {
+                let imported = import(other, material.bytes.expose());
+                let same_form = other.form() == Form::Bytes(material.bytes.expose().len());
+                assert_eq!(
+                    imported.is_ok(),
+                    kind == other || same_form,
+                    "{kind:?} as {other:?}"
+                );
+                if let Ok(imported) = imported {
+                    assert!(imported.bytes.eq_ct(&material.bytes), "{kind:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn two_keys_are_never_the_same() {
+        let entropy = Seeded::new(33);
+        for kind in supported().filter(|kind| !matches!(kind.form(), Form::Rsa(_))) {
+            let new = || Material::generate(kind, &entropy).ok().unwrap();
+            assert!(!new().bytes.eq_ct(&new().bytes), "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn lengths_must_fit_exactly() {
+        for kind in supported() {
+            let bytes = sample(kind).into_data_key();
+            let longer = [bytes.expose(), &[0]].concat();
+            assert!(import(kind, &longer).is_err(), "{kind:?}");
+            for len in 0..bytes.expose().len() {
+                assert!(
+                    import(kind, &bytes.expose()[..len]).is_err(),
+                    "{kind:?}: {len}"
+                );
+            }
+        }
+    }
+
+    /// A changed bit leaves no key, the same key (in PKCS#8's version, or where it hides the public
+    /// half), or, in Ed25519, where there is no public half to compare with, another key.
+    #[test]
+    fn a_changed_private_key_is_never_half_changed() {
+        let mut kinds = vec![MaterialKind::EcP256, MaterialKind::Secp256k1];
+        kinds.extend(
+            [MaterialKind::Sm2]
+                .into_iter()
+                .filter(|kind| kind.is_supported()),
+        );
+        for kind in kinds {
+            let material = sample(kind);
+            every_bit_flipped(material.bytes.expose(), |changed| {
+                if let Ok(other) = import(kind, changed) {
+                    assert!(other.bytes.eq_ct(&material.bytes), "{kind:?}");
+                }
+            });
+        }
+        let material = sample(MaterialKind::Ed25519);
+        let public = material.public_key_der().unwrap();
+        every_bit_flipped(material.bytes.expose(), |changed| {
+            if let Ok(other) = import(MaterialKind::Ed25519, changed) {
+                let same = other.bytes.eq_ct(&material.bytes);
+                assert_eq!(other.public_key_der().unwrap() == public, same);
+            }
+        });
+    }
+
+    #[test]
+    fn public_halves() {
+        for kind in supported() {
+            let public = sample(kind).public_key_der();
+            assert_eq!(public.is_ok(), kind.is_asymmetric(), "{kind:?}");
+        }
+        // RFC 8410, sections 10.1 and 10.3: the same key without and with its public half.
+        let v1 = unhex(
+            "302e020100300506032b657004220420d4ee72dbf913584ad5b6d8f1f769f8ad3afe7c28cbf1d4fbe097a88f44755842",
+        );
+        let public = "302a300506032b657003210019bf44096984cdfe8541bac167dc3b96c85086aa30b6b6cb0c5c38ad703166e1";
+        let material = import(MaterialKind::Ed25519, &v1).ok().unwrap();
+        assert_eq!(hex::encode(material.public_key_der().unwrap()), public);
+        let v2 = unhex("3072020101300506032b657004220420d4ee72dbf913584ad5b6d8f1f769f8ad3afe7c28cbf1d4fbe097a88f44755842a01f301d060a2a864886f70d01090914310f0c0d437572646c6520436861697273812100 19bf44096984cdfe8541bac167dc3b96c85086aa30b6b6cb0c5c38ad703166e1".replace(' ', "").as_str());
+        let again = import(MaterialKind::Ed25519, &v2).ok().unwrap();
+        assert!(again.bytes.eq_ct(&material.bytes));
+    }
+
+    /// Where a kind stands twice, the second has no public half; it must become the same bytes.
+    #[test]
+    fn private_keys_of_openssl_are_taken() {
+        let mut seen = std::collections::HashMap::new();
+        for line in include_str!("../../tests/vectors/openssl_private_keys.txt").lines() {
+            let Some((name, rest)) = line.split_once(' ').filter(|(name, _)| *name != "#") else {
+                continue;
+            };
+            let (private, public) = rest.split_once(' ').unwrap();
+            let kind = MaterialKind::from_name(name).unwrap();
+            if !kind.is_supported() {
+                continue;
+            }
+            let material = import(kind, &unhex(private))
+                .ok()
+                .unwrap_or_else(|| panic!("{name}"));
+            assert_eq!(
+                hex::encode(material.public_key_der().unwrap()),
+                public,
+                "{name}"
+            );
+            let again = import(kind, material.bytes.expose()).ok().unwrap();
+            assert!(again.bytes.eq_ct(&material.bytes));
+            if let Some(twin) = seen.insert(name, material.into_data_key()) {
+                assert!(twin.eq_ct(&again.bytes), "{name}");
+            }
+        }
+        println!("OpenSSL's private keys: {} kinds", seen.len());
+        assert_eq!(
+            seen.len(),
+            MaterialKind::ALL
+                .into_iter()
+                .filter(|kind| kind.is_asymmetric() && kind.is_supported())
+                .count()
+        );
     }
 }

@@ -6,6 +6,7 @@
 
 pub mod secret;
 
+pub mod digest;
 pub mod hash;
 pub mod kdf;
 
@@ -16,12 +17,29 @@ pub mod keyring;
 pub mod material;
 pub mod root;
 
+pub mod algorithm;
+pub mod asymmetric;
+pub mod blob;
+pub mod mac;
+pub mod wrap;
+
+mod aead;
+mod der;
+mod ec;
+mod ed25519;
+mod kind;
+mod rsa;
+#[cfg_attr(not(feature = "sm"), path = "sm_off.rs")]
+mod sm;
+
 pub mod password;
 pub mod signing_key;
 pub mod token_key;
 
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod vectors;
 
 /// Why a cryptographic call failed.
 ///

@@ -1,8 +1,12 @@
 //! Entropy that repeats, for the unit tests of this module only.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use super::hash::sha256;
+use super::material::{Material, MaterialKind};
+use super::secret::Secret;
 use crate::env::Entropy;
 
 /// A stream of SHA-256 values over a seed and a counter.
@@ -44,4 +48,19 @@ pub(crate) fn every_bit_flipped(bytes: &[u8], mut check: impl FnMut(&[u8])) {
 /// Bytes written in hexadecimal.
 pub(crate) fn unhex(text: &str) -> Vec<u8> {
     hex::decode(text).expect("hexadecimal in a test")
+}
+
+/// Material of a kind, the same throughout a test run, since RSA keys are slow to make.
+pub(crate) fn sample(kind: MaterialKind) -> Material {
+    static MADE: Mutex<Option<HashMap<&str, Secret>>> = Mutex::new(None);
+    let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+    let bytes = made
+        .get_or_insert_default()
+        .entry(kind.name())
+        .or_insert_with(|| {
+            let material = Material::generate(kind, &Seeded::new(20));
+            material.expect("a supported kind").into_data_key()
+        });
+    let copy = Secret::from_slice(bytes.expose());
+    Material::import(kind, copy).expect("our own material")
 }

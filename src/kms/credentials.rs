@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use moka::future::Cache;
-use tokio::sync::Semaphore;
 
+use super::bench::Bench;
 use crate::crypto::secret::Secret;
 use crate::env::Env;
 use crate::limits;
@@ -62,8 +62,7 @@ pub struct Credentials {
     tokens: Cache<[u8; 32], Arc<CheckedToken>>,
     access_keys: Cache<AccessKeyId, Arc<CheckedAccessKey>>,
     token_keys: Mutex<Option<Arc<TokenKeys>>>,
-    hashing: Semaphore,
-    hashing_or_waiting: Semaphore,
+    hashing: Bench,
 }
 
 impl Credentials {
@@ -73,8 +72,7 @@ impl Credentials {
             tokens: Cache::new(limits::CACHED_CREDENTIALS),
             access_keys: Cache::new(limits::CACHED_CREDENTIALS),
             token_keys: Mutex::new(None),
-            hashing: Semaphore::new(limits::HASHES_AT_ONCE),
-            hashing_or_waiting: Semaphore::new(limits::HASHES_AT_ONCE + limits::HASHES_WAITING),
+            hashing: Bench::new(limits::HASHES_AT_ONCE, limits::HASHES_WAITING),
         }
     }
 
@@ -154,18 +152,7 @@ impl Credentials {
         &self,
         hash: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T> {
-        let _place = self
-            .hashing_or_waiting
-            .try_acquire()
-            .map_err(|_| Error::Unavailable("too many passwords wait to be checked".into()))?;
-        let _turn = self
-            .hashing
-            .acquire()
-            .await
-            .map_err(|_| Error::Internal("the semaphore was closed".into()))?;
-        tokio::task::spawn_blocking(hash)
-            .await
-            .map_err(|error| Error::Internal(format!("password hashing: {error}")))
+        self.hashing.run(hash).await
     }
 
     fn is_fresh(&self, checked_at: Duration, env: &Env) -> bool {

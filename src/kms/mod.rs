@@ -26,12 +26,14 @@ use crate::store::deployment::Deployment;
 use crate::store::identity::WrappedProjectKey;
 use crate::store::{DatabaseUrl, Options, Store, StoreError};
 
+mod bench;
 mod context;
 mod credentials;
 mod metrics;
 mod refusals;
 mod throttle;
 
+pub use bench::Bench;
 pub use context::{Context, Note, Outcome};
 pub use credentials::{CheckedAccessKey, CheckedToken, Credentials, TokenKeys, VerifyingKey};
 pub use metrics::Metrics;
@@ -54,6 +56,7 @@ pub struct Kms {
     throttle: Throttle,
     refusals: RefusalMeter,
     metrics: Metrics,
+    slow_work: Bench,
     issuers: Vec<Issuer>,
     keystone: Option<Keystone>,
     /// The latest time that destruction has believed, in milliseconds (threat model 5.5).
@@ -152,6 +155,7 @@ impl Kms {
                 throttle,
                 refusals: RefusalMeter::default(),
                 metrics: Metrics::new(),
+                slow_work: Bench::new(limits::SLOW_AT_ONCE, limits::SLOW_WAITING),
                 issuers,
                 keystone,
                 high_water,
@@ -291,6 +295,18 @@ impl Kms {
             &wrapped.sealed_key,
         )
         .map_err(|_| Error::Internal(format!("the key of project {project} does not open")))
+    }
+
+    /// Runs what takes long beside the event loop, a few at a time, so that it cannot delay a fast
+    /// call (threat model I-51).
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] at once when too many wait already.
+    pub async fn slowly<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T> {
+        self.slow_work.run(work).await
     }
 
     /// A key for a project that is about to be registered.

@@ -1,6 +1,7 @@
 //! The life of keys: made, read, switched, renamed, scheduled for deletion and rescued from it.
 
 use crate::crypto::material::Material;
+use crate::crypto::material::MaterialKind;
 use crate::kms::Context;
 use crate::model::error::{Error, Result};
 use crate::model::ids::{KeyId, KeyName};
@@ -264,8 +265,36 @@ fn name_is_free_to_choose(name: &KeyName) -> Result<()> {
 }
 
 async fn new_material(cx: &Context, spec: KeySpec) -> Result<Material> {
+    let kind = spec_kind(spec);
+    if !kind.is_supported() {
+        return Err(Error::SpecNotOffered(spec.name()));
+    }
+    let env = cx.env().clone();
+    let generate = move || Material::generate(kind, env.entropy());
+    let made = match spec.family() {
+        // An RSA key takes up to seconds to find: beside the event loop (threat model I-51).
+        Family::Asymmetric => cx.kms().slowly(generate).await?,
+        Family::Symmetric | Family::Mac => generate(),
+    };
+    made.map_err(|error| Error::Internal(format!("material of {}: {error}", spec.name())))
+}
+
+/// What the material of a spec is to the crypto box.
+const fn spec_kind(spec: KeySpec) -> MaterialKind {
     match spec {
-        KeySpec::Aes256 => Ok(Material::generate_aes256(cx.env().entropy())),
-        _ => Err(Error::SpecNotOffered(spec.name())),
+        KeySpec::Aes256 => MaterialKind::Aes256,
+        KeySpec::Sm4 => MaterialKind::Sm4,
+        KeySpec::Rsa2048 => MaterialKind::Rsa2048,
+        KeySpec::Rsa3072 => MaterialKind::Rsa3072,
+        KeySpec::Rsa4096 => MaterialKind::Rsa4096,
+        KeySpec::EcP256 => MaterialKind::EcP256,
+        KeySpec::EcP384 => MaterialKind::EcP384,
+        KeySpec::Secp256k1 => MaterialKind::Secp256k1,
+        KeySpec::Sm2 => MaterialKind::Sm2,
+        KeySpec::Ed25519 => MaterialKind::Ed25519,
+        KeySpec::Hmac256 => MaterialKind::Hmac256,
+        KeySpec::Hmac384 => MaterialKind::Hmac384,
+        KeySpec::Hmac512 => MaterialKind::Hmac512,
+        KeySpec::HmacSm3 => MaterialKind::HmacSm3,
     }
 }
