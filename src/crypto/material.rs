@@ -358,9 +358,9 @@ mod tests {
         assert_eq!(
             refused,
             if MaterialKind::Sm2.is_supported() {
-                29
+                30
             } else {
-                26
+                27
             }
         );
     }
