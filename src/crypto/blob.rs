@@ -489,6 +489,38 @@ mod tests {
         }
     }
 
+    /// What GCM alone would let through: the right key and a good tag over another commitment.
+    #[test]
+    fn the_commitment_counts_even_under_a_good_tag() {
+        for kind in kinds() {
+            let material = material(kind, 1);
+            let context = BoundContext::none();
+            let blob = seal(&material, &PLACE, &context, b"secret", &Seeded::new(57)).unwrap();
+            let parts = Parts::parse(&blob).unwrap();
+            let suite = parts.header.suite;
+            let info = info(
+                suite,
+                parts.fixed,
+                DEPLOYMENT,
+                PROJECT,
+                parts.salt,
+                &context,
+            );
+            let (key, _) = suite.derive(&material, &info.unwrap()).unwrap();
+            for flip in [0, 1] {
+                let mut forged = blob[..HEADER].to_vec();
+                forged[88] ^= flip;
+                let mut body = b"secret".to_vec();
+                let aead = suite.aead().0;
+                let tag = aead.seal(key.expose(), parts.iv, &forged, &mut body);
+                forged.extend(body);
+                forged.extend(tag.unwrap());
+                let opened = open(&material, DEPLOYMENT, PROJECT, &context, &forged);
+                assert_eq!(opened.is_ok(), flip == 0);
+            }
+        }
+    }
+
     #[test]
     fn every_length_is_survived() {
         let material = material(MaterialKind::Aes256, 1);

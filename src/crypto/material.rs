@@ -334,4 +334,34 @@ mod tests {
                 .count()
         );
     }
+
+    #[test]
+    fn what_must_not_be_imported() {
+        let mut refused = 0;
+        for line in include_str!("../../tests/vectors/refused_private_keys.txt").lines() {
+            let fields: Vec<_> = line.split(' ').collect();
+            let [name, wrong, bytes] = fields[..] else {
+                continue;
+            };
+            let kind = MaterialKind::from_name(name).unwrap();
+            if kind.is_supported() {
+                let imported = import(kind, &unhex(bytes));
+                assert_eq!(
+                    imported.err(),
+                    Some(CryptoError::Invalid),
+                    "{name}: {wrong}"
+                );
+                refused += 1;
+            }
+        }
+        println!("private keys: {refused} refused");
+        assert_eq!(
+            refused,
+            if MaterialKind::Sm2.is_supported() {
+                30
+            } else {
+                27
+            }
+        );
+    }
 }

@@ -201,6 +201,25 @@ mod tests {
         });
     }
 
+    /// What GCM alone would let through: the right key and a good tag over another commitment.
+    #[test]
+    fn the_commitment_counts_even_under_a_good_tag() {
+        let sealed = seal(&key(1), &context(), b"secret", &Seeded::new(8));
+        let salt: [u8; SALT] = sealed[1..=SALT].try_into().unwrap();
+        let iv: [u8; IV] = sealed[33..45].try_into().unwrap();
+        let (message_key, _) = derive(&key(1), &context(), &salt);
+        for flip in [0, 1] {
+            let mut forged = sealed[..HEADER].to_vec();
+            forged[45] ^= flip;
+            let mut body = b"secret".to_vec();
+            let (nonce, aad) = (Nonce::assume_unique_for_key(iv), Aad::from(&forged));
+            let tag = message_key.seal_in_place_separate_tag(nonce, aad, &mut body);
+            forged.extend(body);
+            forged.extend(tag.unwrap().as_ref());
+            assert_eq!(open(&key(1), &context(), &forged).is_ok(), flip == 0);
+        }
+    }
+
     #[test]
     fn every_length_is_survived() {
         let mut sealed = seal(&key(1), &context(), b"x", &Seeded::new(5));

