@@ -2,7 +2,9 @@
 
 mod support;
 
+mod access;
 mod clients;
 mod crash;
 mod huawei;
+mod states;
 mod upkeep;

@@ -19,8 +19,11 @@ use kmsd::operations::identity::manage::{self, NewAccessKey, NewAccount};
 use kmsd::server::Server;
 use serde_json::{Value, json};
 
+pub mod calls;
 pub mod openapi;
+pub mod pages;
 pub mod process;
+pub mod raw;
 pub mod signing;
 
 /// The database under a test.
@@ -315,6 +318,24 @@ impl TestServer {
         made["key_info"]["key_id"].as_str().unwrap().to_owned()
     }
 
+    /// Makes a key and drives it into a state, told by its number.
+    pub async fn key_in(&self, state: &str, name: &str) -> String {
+        let origin = if state == "5" { "external" } else { "kms" };
+        let key = self.create(name, json!({ "origin": origin })).await;
+        let named = json!({ "key_id": key });
+        match state {
+            "2" | "5" => {}
+            "3" => drop(self.call("disable-key", named).await.ok(200)),
+            "4" => {
+                let body = json!({ "key_id": key, "pending_days": 7 });
+                self.call("schedule-key-deletion", body).await.ok(200);
+            }
+            other => panic!("no call leads to state {other}"),
+        }
+        assert_eq!(self.state(&key).await, state);
+        key
+    }
+
     /// The state that describe-key tells.
     pub async fn state(&self, key: &str) -> String {
         let found = self
@@ -329,6 +350,12 @@ impl TestServer {
         let answer = self.try_log_in(password_login(account)).await;
         answer.ok(201);
         answer.header("x-subject-token").to_owned()
+    }
+
+    /// Days pass, and the first account's token is a new one: the old one has ended.
+    pub async fn pass_days(&mut self, days: u32) {
+        self.clock.advance_days(days);
+        self.token = self.log_in(&self.account).await;
     }
 
     pub async fn try_log_in(&self, body: Value) -> Answer {
