@@ -1,3 +1,4 @@
 mod bad_input;
 mod keys;
 mod lists;
+mod signatures;
