@@ -6,5 +6,7 @@ mod access;
 mod clients;
 mod crash;
 mod huawei;
+mod layers;
+mod schema;
 mod states;
 mod upkeep;
