@@ -3,6 +3,7 @@
 mod support;
 
 mod access;
+mod audit;
 mod clients;
 mod crash;
 mod huawei;
