@@ -23,6 +23,7 @@ on_both!(
     only_path_and_credential_say_which_project_i_18,
     a_token_for_a_domain_reaches_no_key,
     every_route_but_the_public_ones_needs_a_credential_i_1,
+    no_other_user_of_the_machine_reads_the_data_i_53,
 );
 
 /// A key id of the right form that nobody has.
@@ -310,5 +311,22 @@ async fn every_route_but_the_public_ones_needs_a_credential_i_1(db: Db) {
         public, expected,
         "a route lost its guard, or PUBLIC is out of date"
     );
+    server.stop().await;
+}
+
+async fn no_other_user_of_the_machine_reads_the_data_i_53(db: Db) {
+    use std::os::unix::fs::PermissionsExt;
+    let server = TestServer::start(db).await;
+    server.create("any", json!({})).await;
+    let data = server.folder().join("data");
+    let mode = |path: &std::path::Path| path.metadata().unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&data), 0o700);
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(&data).unwrap() {
+        let path = entry.unwrap().path();
+        assert_eq!(mode(&path), 0o600, "{}", path.display());
+        files.push(path.file_name().unwrap().to_owned());
+    }
+    assert!(files.contains(&"root.key".into()), "{files:?}");
     server.stop().await;
 }

@@ -77,7 +77,8 @@ async fn credentials_that_are_none(db: Db) {
     let cut = &good[..good.len() - 1];
     let large = "x".repeat(17_000);
     let unsigned = format!("{}.", good.rsplit_once('.').unwrap().0);
-    let cases: &[(&str, &[(&str, &str)], &str)] = &[
+    type Case<'c> = (&'c str, &'c [(&'c str, &'c str)], &'c str);
+    let cases: &[Case<'_>] = &[
         ("none", &[], "KMS.0301"),
         ("empty", &[("X-Auth-Token", "")], "KMS.0302"),
         ("rubbish", &[("X-Auth-Token", "rubbish")], "KMS.0302"),
@@ -516,7 +517,7 @@ async fn paths_and_methods_that_are_not_there(db: Db) {
         format!("/v1.0/{p}/kms/disable-key%20"),
         format!("/v1.0/{p}/kms/disable-key;x=1"),
         format!("/v1.0/{p}%2Fkms/disable-key"),
-        format!("/v1.0/kms/disable-key"),
+        "/v1.0/kms/disable-key".to_owned(),
         format!("/v2/{p}/kms/disable-key"),
     ] {
         let headers = [token.as_str(), "Content-Type: application/json"];
