@@ -25,6 +25,7 @@ on_both!(
     one_credential_decides_i_3,
     the_access_keys_project_decides_i_13,
     authorization_headers_that_are_none,
+    guessing_from_one_place_locks_nobody_out_elsewhere_i_9,
 );
 
 /// What is told of every signature that does not hold, and nothing more.
@@ -570,5 +571,36 @@ async fn authorization_headers_that_are_none(db: Db) {
         assert!(said.starts_with("Authorization "), "{bad}: {said}");
         assert!(!said.contains(&server.account.access_key), "{said}");
     }
+    server.stop().await;
+}
+
+/// An access key's id is no secret: whoever knows it must not be able to lock its owner out.
+async fn guessing_from_one_place_locks_nobody_out_elsewhere_i_9(db: Db) {
+    let setup = Setup {
+        file: Some("tls.terminated_by_proxy = [\"127.0.0.1\"]"),
+        ..Setup::from(db).with("limits.refusals_per_minute", "3")
+    };
+    let server = TestServer::start(setup).await;
+    let from = async |source: &str, signer: &Signer| {
+        let mut signed = list_keys(signer, &server);
+        signed.set("x-forwarded-for", source);
+        signed.send(&server).await
+    };
+    let owner = signer(&server);
+    let mut guesser = owner.clone();
+    guesser.secret_key = "wrong".into();
+    for _ in 0..20 {
+        from("192.0.2.1", &guesser).await;
+    }
+    from("192.0.2.1", &guesser).await.refused(429, "APIGW.0308");
+    from("192.0.2.1", &owner).await.refused(429, "APIGW.0308");
+    for _ in 0..5 {
+        from("192.0.2.2", &owner).await.ok(200);
+    }
+    // What a client writes in front of the proxy's word does not count.
+    from("192.0.2.2, 192.0.2.1", &owner)
+        .await
+        .refused(429, "APIGW.0308");
+    from("192.0.2.1, 192.0.2.2", &owner).await.ok(200);
     server.stop().await;
 }

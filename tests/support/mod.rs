@@ -121,6 +121,8 @@ pub struct Setup {
     pub db: Db,
     /// Settings by their names.
     pub values: Vec<(&'static str, String)>,
+    /// Settings that are more than one word, as a file says them.
+    pub file: Option<&'static str>,
 }
 
 impl From<Db> for Setup {
@@ -128,6 +130,7 @@ impl From<Db> for Setup {
         Self {
             db,
             values: Vec::new(),
+            file: None,
         }
     }
 }
@@ -412,7 +415,14 @@ pub async fn open_kms(setup: &Setup, folder: &std::path::Path, url: &str, env: E
         ("regions", "home-region-1,region-2".to_owned()),
     ];
     values.extend(setup.values.iter().cloned());
-    let flags = Flags { file: None, values };
+    let file = setup.file.map(|text| {
+        use std::os::unix::fs::PermissionsExt;
+        let path = folder.join("kmsd.toml");
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+        path
+    });
+    let flags = Flags { file, values };
     let config = Config::read(&flags).unwrap_or_else(|faults| panic!("{faults}"));
     let (kms, _) = Kms::open(config, env, Purpose::Operate).await.unwrap();
     Arc::new(kms)
