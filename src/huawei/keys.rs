@@ -10,10 +10,9 @@ use crate::kms::Context;
 use crate::limits;
 use crate::model::error::{Error, Result};
 use crate::model::ids::{EnterpriseProject, KeyName};
-use crate::model::key::{Key, PENDING_DAYS};
+use crate::model::key::{Filter, Key, PENDING_DAYS};
 use crate::model::spec::{KeySpec, KeyUsage, Origin};
 use crate::operations::keys::{self, NewKey};
-use crate::store::keys::Filter;
 
 /// The enterprise project of what is filed under none.
 const DEFAULT_ENTERPRISE_PROJECT: &str = "0";

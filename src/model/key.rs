@@ -96,3 +96,14 @@ impl std::fmt::Display for KeyRef {
         }
     }
 }
+
+/// Which keys of a project are asked for.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Only those in this state, by its number.
+    pub state: Option<i16>,
+    /// Only those of this spec.
+    pub spec: Option<KeySpec>,
+    /// Only those filed under this enterprise project.
+    pub enterprise_project: Option<String>,
+}

@@ -5,10 +5,10 @@ use crate::crypto::material::MaterialKind;
 use crate::kms::Context;
 use crate::model::error::{Error, Result};
 use crate::model::ids::{KeyId, KeyName};
-use crate::model::key::{Key, KeyRef, PENDING_DAYS};
+use crate::model::key::{Filter, Key, KeyRef, PENDING_DAYS};
 use crate::model::spec::{Family, KeySpec, KeyUsage, Origin};
 use crate::model::state::KeyState;
-use crate::store::keys::{Filter, Page};
+use crate::store::keys::Page;
 
 /// The first version of a key's material.
 const FIRST_VERSION: u32 = 1;

@@ -6,7 +6,7 @@ use super::{Db, Result, Sealable, Sealed, Store, StoreError, Tx, audit, on, read
 use crate::crypto::row::RowSeal;
 use crate::model::audit::Record;
 use crate::model::ids::{KeyId, KeyName, ProjectId, Region, UserId};
-use crate::model::key::Key;
+use crate::model::key::{Filter, Key};
 use crate::model::spec::{KeySpec, KeyUsage, Origin};
 use crate::model::state::KeyState;
 use crate::model::time::Timestamp;
@@ -111,17 +111,6 @@ impl TryFrom<Row> for Sealed<Key> {
             seal: row.seal,
         })
     }
-}
-
-/// Which keys of a project are asked for.
-#[derive(Clone, Debug, Default)]
-pub struct Filter {
-    /// Only those in this state, by its number.
-    pub state: Option<i16>,
-    /// Only those of this spec.
-    pub spec: Option<KeySpec>,
-    /// Only those filed under this enterprise project.
-    pub enterprise_project: Option<String>,
 }
 
 /// A page of keys.

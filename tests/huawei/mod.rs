@@ -1,1 +1,5 @@
+mod bad_input;
+mod identity;
 mod keys;
+mod lists;
+mod signatures;

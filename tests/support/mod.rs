@@ -19,8 +19,11 @@ use kmsd::operations::identity::manage::{self, NewAccessKey, NewAccount};
 use kmsd::server::Server;
 use serde_json::{Value, json};
 
+pub mod calls;
 pub mod openapi;
+pub mod pages;
 pub mod process;
+pub mod raw;
 pub mod signing;
 
 /// The database under a test.
@@ -118,6 +121,8 @@ pub struct Setup {
     pub db: Db,
     /// Settings by their names.
     pub values: Vec<(&'static str, String)>,
+    /// Settings that are more than one word, as a file says them.
+    pub file: Option<&'static str>,
 }
 
 impl From<Db> for Setup {
@@ -125,6 +130,7 @@ impl From<Db> for Setup {
         Self {
             db,
             values: Vec::new(),
+            file: None,
         }
     }
 }
@@ -315,6 +321,24 @@ impl TestServer {
         made["key_info"]["key_id"].as_str().unwrap().to_owned()
     }
 
+    /// Makes a key and drives it into a state, told by its number.
+    pub async fn key_in(&self, state: &str, name: &str) -> String {
+        let origin = if state == "5" { "external" } else { "kms" };
+        let key = self.create(name, json!({ "origin": origin })).await;
+        let named = json!({ "key_id": key });
+        match state {
+            "2" | "5" => {}
+            "3" => drop(self.call("disable-key", named).await.ok(200)),
+            "4" => {
+                let body = json!({ "key_id": key, "pending_days": 7 });
+                self.call("schedule-key-deletion", body).await.ok(200);
+            }
+            other => panic!("no call leads to state {other}"),
+        }
+        assert_eq!(self.state(&key).await, state);
+        key
+    }
+
     /// The state that describe-key tells.
     pub async fn state(&self, key: &str) -> String {
         let found = self
@@ -329,6 +353,12 @@ impl TestServer {
         let answer = self.try_log_in(password_login(account)).await;
         answer.ok(201);
         answer.header("x-subject-token").to_owned()
+    }
+
+    /// Days pass, and the first account's token is a new one: the old one has ended.
+    pub async fn pass_days(&mut self, days: u32) {
+        self.clock.advance_days(days);
+        self.token = self.log_in(&self.account).await;
     }
 
     pub async fn try_log_in(&self, body: Value) -> Answer {
@@ -385,7 +415,14 @@ pub async fn open_kms(setup: &Setup, folder: &std::path::Path, url: &str, env: E
         ("regions", "home-region-1,region-2".to_owned()),
     ];
     values.extend(setup.values.iter().cloned());
-    let flags = Flags { file: None, values };
+    let file = setup.file.map(|text| {
+        use std::os::unix::fs::PermissionsExt;
+        let path = folder.join("kmsd.toml");
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+        path
+    });
+    let flags = Flags { file, values };
     let config = Config::read(&flags).unwrap_or_else(|faults| panic!("{faults}"));
     let (kms, _) = Kms::open(config, env, Purpose::Operate).await.unwrap();
     Arc::new(kms)

@@ -79,6 +79,14 @@ pub fn check_answer(method: &str, path: &str, answer: &Answer) {
     assert!(!request_id.is_empty(), "{method} {path}: no X-Request-Id");
     let item = template_of(path).map(|template| &DOCUMENT["paths"][template]);
     let operation = item.and_then(|item| item.get(method.to_lowercase()));
+    let get = item.and_then(|item| item.get("get"));
+    if let ("HEAD", None, Some(get)) = (method, operation, get) {
+        // HEAD of what can be got: the same statuses, and no body.
+        let status = answer.status.to_string();
+        assert!(get["responses"].get(&status).is_some(), "HEAD {path}");
+        assert_eq!(answer.text, "", "HEAD {path}");
+        return;
+    }
     let Some(operation) = operation else {
         // No such path or method: an error in the form of its service, and nothing else.
         assert!(

@@ -1,0 +1,150 @@
+//! The state table, driven over HTTP cell by cell: the contract's section 5.2, written down here a
+//! second time so that neither table can be wrong alone.
+
+use kmsd::model::action::Action;
+use kmsd::model::state::print_table;
+use serde_json::{Value, json};
+
+use crate::support::calls;
+use crate::support::pages::check_page;
+use crate::support::{Db, TestServer, on_both};
+
+on_both!(
+    every_action_in_every_state,
+    a_rescued_key_comes_back_disabled_or_waits_for_its_material,
+);
+
+/// What a cell promises.
+#[derive(Clone, Copy, Debug)]
+enum Cell {
+    /// It is done, and the key is in this state.
+    To(&'static str),
+    /// It is done, and the state stays.
+    Ok,
+    /// It is refused with this code, and nothing changes.
+    No(&'static str),
+}
+
+use Cell::{No, Ok, To};
+
+/// The states by their numbers; key_state 1 and 7 are never entered by API calls.
+const STATES: [&str; 4] = ["2", "3", "4", "5"];
+
+#[rustfmt::skip]
+const TABLE: &[(Action, [Cell; 4])] = &[
+    //                              2 enabled        3 disabled       4 leaving        5 no material
+    (Action::DescribeKey,          [Ok,              Ok,              Ok,              Ok             ]),
+    (Action::EnableKey,            [No("KMS.1201"),  To("2"),         No("KMS.1201"),  No("KMS.1201") ]),
+    (Action::DisableKey,           [To("3"),         No("KMS.1301"),  No("KMS.1301"),  No("KMS.1301") ]),
+    (Action::ScheduleKeyDeletion,  [To("4"),         To("4"),         No("KMS.1402"),  To("4")        ]),
+    (Action::CancelKeyDeletion,    [No("KMS.1501"),  No("KMS.1501"),  To("3"),         No("KMS.1501") ]),
+    (Action::RenameKey,            [Ok,              Ok,              No("KMS.0210"),  Ok             ]),
+    (Action::UpdateKeyDescription, [Ok,              Ok,              No("KMS.0210"),  Ok             ]),
+];
+
+#[test]
+fn the_page_of_states_is_the_table() {
+    check_page("docs/key-states.md", &print_table());
+}
+
+#[test]
+fn no_action_on_a_key_is_without_a_row_here() {
+    let enabled = kmsd::model::state::KeyState::Enabled;
+    let missing: Vec<_> = Action::ALL
+        .into_iter()
+        .filter(|action| enabled.permits(*action).is_some())
+        .filter(|action| TABLE.iter().all(|(row, _)| row != action))
+        .map(Action::name)
+        .collect();
+    assert!(
+        missing.is_empty(),
+        "add rows to TABLE in tests/states.rs, from the contract's section 5.2: {missing:?}"
+    );
+}
+
+async fn every_action_in_every_state(db: Db) {
+    let server = TestServer::start(db).await;
+    for (action, cells) in TABLE {
+        for (state, cell) in STATES.iter().zip(cells) {
+            check_cell(&server, *action, state, *cell).await;
+        }
+    }
+    server.stop().await;
+}
+
+async fn check_cell(server: &TestServer, action: Action, state: &str, cell: Cell) {
+    let what = format!("{} in state {state}", action.name());
+    let key = server
+        .key_in(state, &format!("{}-{state}", action.name()))
+        .await;
+    let before = details(server, &key).await;
+    let call = calls::of(action);
+    let answer = server.call(call.name, (call.body)(&key)).await;
+    match cell {
+        No(code) => {
+            let said = answer.refused(400, code);
+            assert!(said.starts_with("the key's state does not allow this"));
+            assert_eq!(details(server, &key).await, before, "{what}");
+        }
+        Ok | To(_) => {
+            let next = match cell {
+                To(next) => next,
+                _ => state,
+            };
+            let found = details(server, &key).await;
+            assert_eq!(
+                answer.ok(200),
+                expected(action, &key, next, &found),
+                "{what}"
+            );
+            assert_eq!(found["key_state"], next, "{what}");
+            assert_eq!(
+                found["scheduled_deletion_date"] != "",
+                next == "4",
+                "{what}: a date belongs to state 4 and to no other"
+            );
+        }
+    }
+}
+
+/// The whole answer to an action that is allowed.
+fn expected(action: Action, key: &str, state: &str, details: &Value) -> Value {
+    match action {
+        Action::DescribeKey => json!({ "key_info": details }),
+        Action::ScheduleKeyDeletion | Action::CancelKeyDeletion => {
+            json!({ "key_id": key, "key_state": state })
+        }
+        Action::RenameKey => json!({ "key_info": {
+            "key_id": key,
+            "key_alias": format!("renamed-{key}"),
+        }}),
+        Action::UpdateKeyDescription => json!({ "key_info": {
+            "key_id": key,
+            "key_description": "told anew",
+        }}),
+        _ => json!({ "key_info": { "key_id": key, "key_state": state } }),
+    }
+}
+
+/// From wherever a deletion was scheduled, rescuing leads to 3 if there is material, else to 5.
+async fn a_rescued_key_comes_back_disabled_or_waits_for_its_material(db: Db) {
+    let server = TestServer::start(db).await;
+    for (from, to) in [("2", "3"), ("3", "3"), ("5", "5")] {
+        let key = server.key_in(from, &format!("from-{from}")).await;
+        let body = json!({ "key_id": key, "pending_days": 1096 });
+        server.call("schedule-key-deletion", body).await.ok(200);
+        let rescued = server
+            .call("cancel-key-deletion", json!({ "key_id": key }))
+            .await;
+        assert_eq!(rescued.ok(200), json!({ "key_id": key, "key_state": to }));
+        let found = details(&server, &key).await;
+        assert_eq!(found["key_state"], to, "from {from}");
+        assert_eq!(found["scheduled_deletion_date"], "", "from {from}");
+    }
+    server.stop().await;
+}
+
+async fn details(server: &TestServer, key: &str) -> Value {
+    let found = server.call("describe-key", json!({ "key_id": key })).await;
+    found.ok(200)["key_info"].clone()
+}
