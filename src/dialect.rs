@@ -264,7 +264,8 @@ pub async fn serve(
 /// what the client is told.
 async fn refuse(kms: &Arc<Kms>, request: &Request, error: Error, claimed: Option<String>) -> Error {
     finished(kms, request, Action::RefuseCredential, error.name());
-    if !error.is_refused_credential() {
+    // A guess that was not even tried is a refused credential like any other.
+    if !error.is_refused_credential() && !matches!(error, Error::Throttled(_)) {
         return error;
     }
     if error.is_guess() {

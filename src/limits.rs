@@ -67,3 +67,6 @@ pub const SLOW_AT_ONCE: usize = 1;
 
 /// Slow cryptography that may wait; beyond it the answer is 503 at once (I-49).
 pub const SLOW_WAITING: usize = 64;
+
+/// Grants that a key may have (contract, section 7.1).
+pub const GRANTS_PER_KEY: u64 = 100;

@@ -20,9 +20,9 @@ mod iam;
 
 /// A key management service that you run yourself. It speaks Huawei Cloud's KMS REST API.
 ///
-/// Without a command it serves. Every setting can be given as a flag, as an environment variable
-/// (KMSD_LISTEN for listen, KMSD_LOG__FORMAT for format in the table log; DATABASE_URL for
-/// database_url) or in a TOML file.
+/// Without a command it serves. Settings come from flags, from environment variables (KMSD_LISTEN
+/// for listen, KMSD_LOG__FORMAT for format in the table log, DATABASE_URL for database_url) or from
+/// a TOML file, in this order; docs/settings.toml shows them all.
 #[derive(Parser)]
 #[command(name = "kmsd", version, max_term_width = 100)]
 struct Cli {

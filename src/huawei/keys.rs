@@ -159,7 +159,7 @@ struct Quotas {
 
 #[derive(Serialize)]
 struct Resources {
-    resources: [Resource; 1],
+    resources: [Resource; 2],
 }
 
 #[derive(Serialize)]
@@ -352,17 +352,24 @@ pub async fn count(cx: &mut Context, _request: &Request) -> Result<Reply> {
 /// `GET …/kms/user-quotas`
 pub async fn quotas(cx: &mut Context, _request: &Request) -> Result<Reply> {
     let quota = keys::quota(cx).await?;
-    let resource = Resource {
-        kind: "CMK",
-        used: quota.used,
-        quota: quota.limit,
-    };
+    let resources = [
+        Resource {
+            kind: "CMK",
+            used: quota.used,
+            quota: quota.limit,
+        },
+        // What is used is not told for all keys at once: the number is of one key, and no key has
+        // grants before there are any to make.
+        Resource {
+            kind: "grant_per_CMK",
+            used: 0,
+            quota: limits::GRANTS_PER_KEY,
+        },
+    ];
     Reply::json(
         200,
         &Quotas {
-            quotas: Resources {
-                resources: [resource],
-            },
+            quotas: Resources { resources },
         },
     )
 }
