@@ -352,13 +352,16 @@ impl Config {
             },
             ..Settings::default()
         };
-        let mut config = settings.check()?;
-        config.dev = true;
-        if !config.listen.ip().is_loopback() {
+        let is_exposed = |listen: SocketAddr| !listen.ip().is_loopback();
+        if address("listen", listen).is_ok_and(is_exposed) {
             return Err(Faults(vec![
-                "kmsd dev listens on loopback only, for its credentials are public; use an address such as 127.0.0.1:0".into(),
+                "kmsd dev listens on loopback only, for its credentials are public; use an \
+                 address such as 127.0.0.1:0"
+                    .into(),
             ]));
         }
+        let mut config = settings.check()?;
+        config.dev = true;
         Ok(config)
     }
 

@@ -15,6 +15,8 @@ mod crash;
 mod huawei;
 mod layers;
 mod openapi;
+mod operability;
+mod outside;
 mod schema;
 mod states;
 mod upkeep;

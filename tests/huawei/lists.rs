@@ -289,6 +289,9 @@ async fn check_counters(server: &TestServer, count: u64) {
     let quotas = server.call("user-quotas", Value::Null).await.ok(200);
     assert_eq!(
         quotas,
-        json!({ "quotas": { "resources": [{ "type": "CMK", "used": count, "quota": 9 }] } })
+        json!({ "quotas": { "resources": [
+            { "type": "CMK", "used": count, "quota": 9 },
+            { "type": "grant_per_CMK", "used": 0, "quota": 100 },
+        ]}})
     );
 }

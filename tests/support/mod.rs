@@ -246,6 +246,11 @@ impl TestServer {
         this
     }
 
+    /// Where operators read metrics, if the setup says so.
+    pub fn operators_address(&self) -> Option<SocketAddr> {
+        self.server.operators_address
+    }
+
     /// Where everything that is not in the database is.
     pub fn folder(&self) -> &std::path::Path {
         self.folder.path()
