@@ -70,3 +70,12 @@ pub const SLOW_WAITING: usize = 64;
 
 /// Grants that a key may have (contract, section 7.1).
 pub const GRANTS_PER_KEY: u64 = 100;
+
+/// Versions of material kept open: up to 5 KiB each.
+pub const OPEN_MATERIAL: u64 = 20_000;
+
+/// Bytes that one call encrypts (contract, section 7.3).
+pub const PLAINTEXT_BYTES: usize = 4096;
+
+/// Bytes of a data key (contract, section 7.3).
+pub const DATA_KEY_BYTES: u64 = 1024;

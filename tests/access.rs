@@ -66,7 +66,8 @@ async fn check_role(server: &TestServer, token: &str, role: Role, action: Action
     let call = calls::of(action);
     let name = format!("{}-{}", action.name(), role.name());
     let key = subject_of(server, call, &name).await;
-    let answer = server.call_as(token, call.name, (call.body)(&key)).await;
+    let body = server.body_for(call, &key).await;
+    let answer = server.call_as(token, call.name, body).await;
     if role_allows(role, action) {
         assert_eq!(answer.status, 200, "{what}: {}", answer.text);
         return;
@@ -82,7 +83,7 @@ async fn check_role(server: &TestServer, token: &str, role: Role, action: Action
 /// What a call is about: a key in the state that it needs, or the name of a new one.
 async fn subject_of(server: &TestServer, call: &KeyCall, name: &str) -> String {
     match call.needs {
-        Some(state) => server.key_in(state, name).await,
+        Some(state) => server.key_for(call, state, name).await,
         None => name.to_owned(),
     }
 }

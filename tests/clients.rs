@@ -47,6 +47,13 @@ fn a_real_keystone_with_signed_tokens() {
     against_keystone("jws", 2);
 }
 
+/// A reader of ciphertexts that shares no code with ours opens those that were kept, and refuses
+/// them changed.
+#[test]
+fn an_independent_reader_of_ciphertexts() {
+    drive_with("blob_reader.py", &["--selftest"], &[]);
+}
+
 /// A suite that needs nothing but what `kmsd dev` prints.
 fn against_dev(suite: &str, db: Db) {
     let mut command = kmsd();
@@ -117,9 +124,14 @@ fn against_keystone(tokens: &str, cache_seconds: u32) {
 }
 
 fn drive(suite: &str, settings: &[(String, String)]) {
+    drive_with(suite, &[], settings);
+}
+
+fn drive_with(suite: &str, arguments: &[&str], settings: &[(String, String)]) {
     let mut command = Command::new(python());
     command
         .arg(clients().join(suite))
+        .args(arguments)
         .envs(settings.iter().map(|(name, value)| (name, value)))
         .env("PYTHONDONTWRITEBYTECODE", "1");
     let (succeeded, said) = process::run(&mut command);

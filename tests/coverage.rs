@@ -8,7 +8,8 @@ use kmsd::dialect::{Body, Reply};
 use kmsd::huawei::error::{Service, render};
 use kmsd::huawei::routes::{Kind, table};
 use kmsd::model::action::Action;
-use kmsd::model::error::Error;
+use kmsd::model::error::{Error, Unfit};
+use kmsd::model::spec::Family;
 use kmsd::model::state::{KeyState, Verdict};
 use kmsd::model::time::Timestamp;
 use serde_json::Value;
@@ -22,6 +23,7 @@ const NOT_ABOUT_ONE_KEY: &[(Action, &str)] = &[
     (Action::ListKeys, "about all keys of a project"),
     (Action::CountKeys, "about all keys of a project"),
     (Action::ShowQuotas, "about the project"),
+    (Action::GenerateRandom, "about no key at all"),
     (Action::IssueToken, "about a token"),
     (Action::ValidateToken, "about a token"),
     (Action::RevokeToken, "about a token"),
@@ -202,6 +204,17 @@ fn refusals() -> Vec<(&'static str, Error)> {
         ("NotImportable", Error::NotImportable("x")),
         ("MacNotImportable", Error::MacNotImportable),
         ("SpecNotOffered", Error::SpecNotOffered("x")),
+        ("UnfitKey", Error::UnfitKey(Unfit::CannotWrap)),
+        (
+            "UnfitAlgorithm",
+            Error::UnfitAlgorithm("signing_algorithm", Family::Asymmetric),
+        ),
+        ("DigestLength", Error::DigestLength),
+        ("PlaintextTooLong", Error::PlaintextTooLong(1)),
+        ("NotWholeBytes", Error::NotWholeBytes("datakey_length")),
+        ("DataKeyDigest", Error::DataKeyDigest),
+        ("DataKeyLength", Error::DataKeyLength),
+        ("InvalidCiphertext", Error::InvalidCiphertext),
         ("KeystoreNotFound", Error::KeystoreNotFound),
         ("KeyQuotaReached", Error::KeyQuotaReached),
         ("Throttled", Error::Throttled(Duration::from_secs(1))),

@@ -40,6 +40,32 @@ const TABLE: &[(Action, [Cell; 4])] = &[
     (Action::CancelKeyDeletion,    [No("KMS.1501"),  No("KMS.1501"),  To("3"),         No("KMS.1501") ]),
     (Action::RenameKey,            [Ok,              Ok,              No("KMS.0210"),  Ok             ]),
     (Action::UpdateKeyDescription, [Ok,              Ok,              No("KMS.0210"),  Ok             ]),
+    (Action::Encrypt,              [Ok,              No("KMS.0209"),  No("KMS.0210"),  No("KMS.1301") ]),
+    (Action::Decrypt,              [Ok,              No("KMS.0209"),  No("KMS.0210"),  No("KMS.1301") ]),
+    (Action::GenerateDataKey,      [Ok,              No("KMS.0209"),  No("KMS.0210"),  No("KMS.1301") ]),
+    (Action::GenerateDataKeyWithoutPlaintext, [Ok,              No("KMS.0209"),  No("KMS.0210"),  No("KMS.1301") ]),
+    (Action::EncryptDataKey,       [Ok,              No("KMS.0209"),  No("KMS.0210"),  No("KMS.1301") ]),
+    (Action::DecryptDataKey,       [Ok,              No("KMS.0209"),  No("KMS.0210"),  No("KMS.1301") ]),
+    (Action::Sign,                 [Ok,              No("KMS.0209"),  No("KMS.0210"),  No("KMS.1301") ]),
+    (Action::Verify,               [Ok,              No("KMS.0209"),  No("KMS.0210"),  No("KMS.1301") ]),
+    (Action::GetPublicKey,         [Ok,              No("KMS.0209"),  No("KMS.0210"),  No("KMS.1301") ]),
+    (Action::GenerateMac,          [Ok,              No("KMS.0209"),  No("KMS.0210"),  No("KMS.1301") ]),
+    (Action::VerifyMac,            [Ok,              No("KMS.0209"),  No("KMS.0210"),  No("KMS.1301") ]),
+];
+
+/// The actions that use a key and leave it as it is; what they answer is tested with their families.
+const USES: &[Action] = &[
+    Action::Encrypt,
+    Action::Decrypt,
+    Action::GenerateDataKey,
+    Action::GenerateDataKeyWithoutPlaintext,
+    Action::EncryptDataKey,
+    Action::DecryptDataKey,
+    Action::Sign,
+    Action::Verify,
+    Action::GetPublicKey,
+    Action::GenerateMac,
+    Action::VerifyMac,
 ];
 
 #[test]
@@ -74,12 +100,14 @@ async fn every_action_in_every_state(db: Db) {
 
 async fn check_cell(server: &TestServer, action: Action, state: &str, cell: Cell) {
     let what = format!("{} in state {state}", action.name());
+    let call = calls::of(action);
     let key = server
-        .key_in(state, &format!("{}-{state}", action.name()))
+        .key_for(call, state, &format!("{}-{state}", action.name()))
         .await;
     let before = details(server, &key).await;
-    let call = calls::of(action);
-    let answer = server.call(call.name, (call.body)(&key)).await;
+    let answer = server
+        .call(call.name, server.body_for(call, &key).await)
+        .await;
     match cell {
         No(code) => {
             let said = answer.refused(400, code);
@@ -92,11 +120,16 @@ async fn check_cell(server: &TestServer, action: Action, state: &str, cell: Cell
                 _ => state,
             };
             let found = details(server, &key).await;
-            assert_eq!(
-                answer.ok(200),
-                expected(action, &key, next, &found),
-                "{what}"
-            );
+            if USES.contains(&action) {
+                answer.ok(200);
+                assert_eq!(found, before, "{what} changed the key");
+            } else {
+                assert_eq!(
+                    answer.ok(200),
+                    expected(action, &key, next, &found),
+                    "{what}"
+                );
+            }
             assert_eq!(found["key_state"], next, "{what}");
             assert_eq!(
                 found["scheduled_deletion_date"] != "",

@@ -6,7 +6,8 @@ use serde::Serialize;
 
 use crate::dialect::Reply;
 use crate::model::action::Action;
-use crate::model::error::Error;
+use crate::model::error::{Error, Unfit};
+use crate::model::spec::Family;
 use crate::model::state::Verdict;
 
 /// Which of the two services a path belongs to: they write their errors differently.
@@ -179,6 +180,62 @@ fn kms(error: &Error, action: Option<Action>) -> (u16, &'static str, String) {
             "KMS.1110",
             format!("key_spec {spec} is not offered here"),
         ),
+        Error::UnfitKey(unfit) => unfit_key(*unfit),
+        Error::UnfitAlgorithm(member, family) => (
+            400,
+            match (*member, family) {
+                ("encryption_algorithm", Family::Symmetric) => "KMS.2105",
+                ("encryption_algorithm", _) => "KMS.2106",
+                ("signing_algorithm", _) => "KMS.0332",
+                _ => "KMS.0308",
+            },
+            format!("{member} is none that this key has"),
+        ),
+        Error::DigestLength => fixed(
+            400,
+            "KMS.0329",
+            "message is not as long as a digest of signing_algorithm",
+        ),
+        Error::PlaintextTooLong(most) => (
+            400,
+            "KMS.2108",
+            format!("plain_text is longer than the {most} bytes that this key can encrypt"),
+        ),
+        Error::NotWholeBytes(member) => (
+            400,
+            match action {
+                Some(Action::GenerateRandom) => "KMS.1802",
+                _ => "KMS.1903",
+            },
+            format!("{member} must be a multiple of 8"),
+        ),
+        Error::DataKeyDigest => fixed(
+            400,
+            "KMS.2103",
+            "plain_text does not end in the SHA-256 (SM3 under an SM4 key) of the data key",
+        ),
+        Error::DataKeyLength => match action {
+            Some(Action::DecryptDataKey) => fixed(
+                400,
+                "KMS.2204",
+                "datakey_cipher_length is not the length of the data key",
+            ),
+            _ => fixed(
+                400,
+                "KMS.2104",
+                "plain_text is not a data key of datakey_plain_length bytes and its digest",
+            ),
+        },
+        Error::InvalidCiphertext => (
+            400,
+            match action {
+                Some(Action::DecryptDataKey) => "KMS.2203",
+                _ => "KMS.2201",
+            },
+            "cipher_text does not open: it was altered, or belongs to another key, or was bound \
+             to other additional data"
+                .to_owned(),
+        ),
         Error::KeystoreNotFound => fixed(400, "KMS.8003", "there is no such keystore"),
         Error::KeyQuotaReached => fixed(400, "KMS.1105", "the key quota of the project is used up"),
 
@@ -196,6 +253,28 @@ fn kms(error: &Error, action: Option<Action>) -> (u16, &'static str, String) {
     }
 }
 
+/// The contract's table of type checks (section 5.3).
+fn unfit_key(unfit: Unfit) -> (u16, &'static str, String) {
+    let (code, words) = match unfit {
+        Unfit::CurveCannotEncrypt => ("KMS.1114", "an EC key cannot encrypt"),
+        Unfit::ForSignatures => ("KMS.0335", "the key is for signatures only"),
+        Unfit::ForEncryption => ("KMS.0334", "the key is for encryption only"),
+        Unfit::ForMacs => (
+            "KMS.0341",
+            "the key is for message authentication codes only",
+        ),
+        Unfit::ForAgreement => ("KMS.0308", "the key is for agreeing on secrets only"),
+        Unfit::SymmetricCannotSign => ("KMS.1115", "a symmetric key cannot sign"),
+        Unfit::NoPublicHalf => ("KMS.0331", "a symmetric key has no public half"),
+        Unfit::CannotWrap => ("KMS.0325", "an asymmetric key cannot wrap data keys"),
+        Unfit::NotForMacs => (
+            "KMS.0308",
+            "the key is not for message authentication codes",
+        ),
+    };
+    (400, code, words.to_owned())
+}
+
 /// The codes that the contract keeps for single members; every other is the generic one.
 fn code_of_member(member: &str, action: Option<Action>) -> &'static str {
     match (member, action) {
@@ -204,6 +283,17 @@ fn code_of_member(member: &str, action: Option<Action>) -> &'static str {
         ("key_alias", _) => "KMS.1101",
         ("key_description", _) => "KMS.1103",
         ("key_spec", Some(Action::CreateKey)) => "KMS.1110",
+        ("key_spec", Some(Action::GenerateDataKey | Action::GenerateDataKeyWithoutPlaintext)) => {
+            "KMS.1902"
+        }
+        ("datakey_length", Some(Action::GenerateDataKeyWithoutPlaintext)) => "KMS.2001",
+        ("datakey_length", _) => "KMS.1901",
+        ("random_data_length", _) => "KMS.1801",
+        ("plain_text", Some(Action::EncryptDataKey)) => "KMS.2101",
+        ("datakey_plain_length", _) => "KMS.2102",
+        ("cipher_text", _) => "KMS.2201",
+        ("datakey_cipher_length", _) => "KMS.2202",
+        ("encryption_context", _) => "KMS.0208",
         ("pending_days", _) => "KMS.1401",
         ("limit", _) => "KMS.1601",
         ("marker", _) => "KMS.1602",

@@ -3,9 +3,11 @@
 //! Bytes on the wire to verbs and back. What is decided is decided elsewhere.
 
 pub mod auth;
+pub mod ciphers;
 pub mod error;
 pub mod identity;
 pub mod keys;
 pub mod routes;
+pub mod signatures;
 pub mod versions;
 pub mod wire;

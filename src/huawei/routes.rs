@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::error::{Service, render};
-use super::{auth, identity, keys, versions};
+use super::{auth, ciphers, identity, keys, signatures, versions};
 use crate::dialect::{Call, Handler, Reply, Request, handler, serve};
 use crate::kms::Kms;
 use crate::model::action::Action;
@@ -66,6 +66,19 @@ pub fn table() -> Vec<Route> {
         "POST" "cancel-key-deletion"    CancelKeyDeletion    keys::cancel_deletion;
         "POST" "update-key-alias"       RenameKey            keys::rename;
         "POST" "update-key-description" UpdateKeyDescription keys::update_description;
+        "POST" "encrypt-data" Encrypt ciphers::encrypt;
+        "POST" "decrypt-data" Decrypt ciphers::decrypt;
+        "POST" "create-datakey" GenerateDataKey ciphers::create_data_key;
+        "POST" "create-datakey-without-plaintext" GenerateDataKeyWithoutPlaintext
+            ciphers::create_data_key_without_plaintext;
+        "POST" "encrypt-datakey" EncryptDataKey ciphers::encrypt_data_key;
+        "POST" "decrypt-datakey" DecryptDataKey ciphers::decrypt_data_key;
+        "POST" "gen-random" GenerateRandom ciphers::random;
+        "POST" "sign" Sign signatures::sign;
+        "POST" "verify" Verify signatures::verify;
+        "POST" "get-publickey" GetPublicKey signatures::public_key;
+        "POST" "generate-mac" GenerateMac signatures::generate_mac;
+        "POST" "verify-mac" VerifyMac signatures::verify_mac;
         "GET"  "user-instances"         CountKeys            keys::count;
         "GET"  "user-quotas"            ShowQuotas           keys::quotas;
     };

@@ -167,6 +167,15 @@ impl Context {
         }
     }
 
+    /// One version of a key's material, opened. Whoever holds a key has asked for it through
+    /// [`Self::key`], so its state allows the action.
+    ///
+    /// # Errors
+    /// As [`Kms::material`].
+    pub async fn material(&self, key: &Key, version: u32) -> Result<Arc<Material>> {
+        self.kms.material(key, version).await
+    }
+
     /// Keeps a new key to be stored with the answer.
     ///
     /// # Errors

@@ -13,6 +13,7 @@ use moka::future::Cache;
 
 use crate::config::Config;
 use crate::crypto::keyring::{DeploymentKey, ProjectKey};
+use crate::crypto::material::Material;
 use crate::crypto::root::Root;
 use crate::crypto::sealed::Context as Place;
 use crate::crypto::secret::Secret;
@@ -20,6 +21,7 @@ use crate::env::Env;
 use crate::limits;
 use crate::model::error::{Error, Result};
 use crate::model::ids::{KeyId, ProjectId, Region};
+use crate::model::key::Key;
 use crate::model::time::Timestamp;
 use crate::outside::{Issuer, Keystone};
 use crate::store::deployment::Deployment;
@@ -29,6 +31,7 @@ use crate::store::{DatabaseUrl, Options, Store, StoreError};
 mod bench;
 mod context;
 mod credentials;
+mod material;
 mod metrics;
 mod refusals;
 mod throttle;
@@ -36,6 +39,8 @@ mod throttle;
 pub use bench::Bench;
 pub use context::{Context, Note, Outcome};
 pub use credentials::{CheckedAccessKey, CheckedToken, Credentials, TokenKeys, VerifyingKey};
+use material::OpenMaterial;
+pub use material::material_kind;
 pub use metrics::Metrics;
 pub use refusals::RefusalMeter;
 pub use throttle::Throttle;
@@ -57,6 +62,7 @@ pub struct Kms {
     refusals: RefusalMeter,
     metrics: Metrics,
     slow_work: Bench,
+    open_material: OpenMaterial,
     issuers: Vec<Issuer>,
     keystone: Option<Keystone>,
     /// The latest time that destruction has believed, in milliseconds (threat model 5.5).
@@ -155,6 +161,7 @@ impl Kms {
                 throttle,
                 refusals: RefusalMeter::default(),
                 metrics: Metrics::new(),
+                open_material: OpenMaterial::new(),
                 slow_work: Bench::new(limits::SLOW_AT_ONCE, limits::SLOW_WAITING),
                 issuers,
                 keystone,
@@ -307,6 +314,15 @@ impl Kms {
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T> {
         self.slow_work.run(work).await
+    }
+
+    /// One version of a key's material, opened.
+    ///
+    /// # Errors
+    /// [`Error::InvalidCiphertext`] when the key has no such version, [`Error::Internal`] when it
+    /// does not open.
+    pub async fn material(&self, key: &Key, version: u32) -> Result<Arc<Material>> {
+        self.open_material.of(self, key, version).await
     }
 
     /// A key for a project that is about to be registered.

@@ -20,16 +20,29 @@ enum Reach {
 
 const fn reach(action: Action) -> Option<Reach> {
     match action {
-        Action::DescribeKey | Action::ListKeys | Action::CountKeys | Action::ShowQuotas => {
-            Some(Reach::Read)
-        }
-        Action::CreateKey => Some(Reach::Guest),
+        Action::DescribeKey
+        | Action::ListKeys
+        | Action::CountKeys
+        | Action::ShowQuotas
+        | Action::GetPublicKey => Some(Reach::Read),
+        Action::CreateKey
+        | Action::Encrypt
+        | Action::Decrypt
+        | Action::GenerateDataKey
+        | Action::GenerateDataKeyWithoutPlaintext
+        | Action::EncryptDataKey
+        | Action::DecryptDataKey
+        | Action::GenerateRandom => Some(Reach::Guest),
         Action::EnableKey
         | Action::DisableKey
         | Action::ScheduleKeyDeletion
         | Action::CancelKeyDeletion
         | Action::RenameKey
-        | Action::UpdateKeyDescription => Some(Reach::Full),
+        | Action::UpdateKeyDescription
+        | Action::Sign
+        | Action::Verify
+        | Action::GenerateMac
+        | Action::VerifyMac => Some(Reach::Full),
         // One's own identity needs no role.
         Action::IssueToken
         | Action::ValidateToken

@@ -27,6 +27,31 @@ pub enum Action {
     /// Read how much of each quota is used.
     ShowQuotas,
 
+    /// Encrypt a little data with a key.
+    Encrypt,
+    /// Decrypt what was encrypted so.
+    Decrypt,
+    /// Make a data key, in the clear and wrapped.
+    GenerateDataKey,
+    /// Make a data key, wrapped only.
+    GenerateDataKeyWithoutPlaintext,
+    /// Wrap a data key that the caller has.
+    EncryptDataKey,
+    /// Unwrap a data key.
+    DecryptDataKey,
+    /// Make random bytes.
+    GenerateRandom,
+    /// Sign a message.
+    Sign,
+    /// Check a signature.
+    Verify,
+    /// Read the public half of a key.
+    GetPublicKey,
+    /// Make a message authentication code.
+    GenerateMac,
+    /// Check a message authentication code.
+    VerifyMac,
+
     /// Exchange a credential for a token.
     IssueToken,
     /// Ask whether a token is valid, and for whom.
@@ -61,7 +86,7 @@ pub enum Effect {
 
 impl Action {
     /// Every action, in the order of the documentation.
-    pub const ALL: [Action; 21] = [
+    pub const ALL: [Action; 33] = [
         Action::CreateKey,
         Action::DescribeKey,
         Action::ListKeys,
@@ -73,6 +98,18 @@ impl Action {
         Action::UpdateKeyDescription,
         Action::CountKeys,
         Action::ShowQuotas,
+        Action::Encrypt,
+        Action::Decrypt,
+        Action::GenerateDataKey,
+        Action::GenerateDataKeyWithoutPlaintext,
+        Action::EncryptDataKey,
+        Action::DecryptDataKey,
+        Action::GenerateRandom,
+        Action::Sign,
+        Action::Verify,
+        Action::GetPublicKey,
+        Action::GenerateMac,
+        Action::VerifyMac,
         Action::IssueToken,
         Action::ValidateToken,
         Action::RevokeToken,
@@ -99,6 +136,18 @@ impl Action {
             Action::UpdateKeyDescription => "UpdateKeyDescription",
             Action::CountKeys => "CountKeys",
             Action::ShowQuotas => "ShowQuotas",
+            Action::Encrypt => "Encrypt",
+            Action::Decrypt => "Decrypt",
+            Action::GenerateDataKey => "GenerateDataKey",
+            Action::GenerateDataKeyWithoutPlaintext => "GenerateDataKeyWithoutPlaintext",
+            Action::EncryptDataKey => "EncryptDataKey",
+            Action::DecryptDataKey => "DecryptDataKey",
+            Action::GenerateRandom => "GenerateRandom",
+            Action::Sign => "Sign",
+            Action::Verify => "Verify",
+            Action::GetPublicKey => "GetPublicKey",
+            Action::GenerateMac => "GenerateMac",
+            Action::VerifyMac => "VerifyMac",
             Action::IssueToken => "IssueToken",
             Action::ValidateToken => "ValidateToken",
             Action::RevokeToken => "RevokeToken",
@@ -128,6 +177,17 @@ impl Action {
             | Action::UpdateKeyDescription => Some("kms:cmk:update"),
             Action::CountKeys => Some("kms:cmk:getInstance"),
             Action::ShowQuotas => Some("kms:cmk:getQuota"),
+            Action::Encrypt | Action::Decrypt => Some("kms:cmk:crypto"),
+            Action::GenerateDataKey | Action::GenerateDataKeyWithoutPlaintext => {
+                Some("kms:dek:create")
+            }
+            Action::EncryptDataKey | Action::DecryptDataKey => Some("kms:dek:crypto"),
+            Action::GenerateRandom => Some("kms:cmk:generate"),
+            Action::Sign => Some("kms:cmk:sign"),
+            Action::Verify => Some("kms:cmk:verify"),
+            Action::GetPublicKey => Some("kms:cmk:getPublicKey"),
+            Action::GenerateMac => Some("kms:cmk:generateMac"),
+            Action::VerifyMac => Some("kms:cmk:verifyMac"),
             Action::IssueToken
             | Action::ValidateToken
             | Action::RevokeToken
@@ -148,6 +208,18 @@ impl Action {
             | Action::ListKeys
             | Action::CountKeys
             | Action::ShowQuotas
+            | Action::Encrypt
+            | Action::Decrypt
+            | Action::GenerateDataKey
+            | Action::GenerateDataKeyWithoutPlaintext
+            | Action::EncryptDataKey
+            | Action::DecryptDataKey
+            | Action::GenerateRandom
+            | Action::Sign
+            | Action::Verify
+            | Action::GetPublicKey
+            | Action::GenerateMac
+            | Action::VerifyMac
             | Action::IssueToken
             | Action::ValidateToken
             | Action::ListProjects

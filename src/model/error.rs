@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::action::Action;
+use super::spec::Family;
 use super::state::Verdict;
 use super::time::Timestamp;
 
@@ -76,6 +77,23 @@ pub enum Error {
     MacNotImportable,
     /// kmsd cannot make material of this spec.
     SpecNotOffered(&'static str),
+    /// The key is not of the kind that the action needs: why.
+    UnfitKey(Unfit),
+    /// The key does not know the algorithm: the member that names it.
+    UnfitAlgorithm(&'static str, Family),
+    /// The digest is not as long as the algorithm's hash.
+    DigestLength,
+    /// The plaintext is longer than the key can take: so many bytes.
+    PlaintextTooLong(usize),
+    /// A length in bits that is no whole number of bytes: the member.
+    NotWholeBytes(&'static str),
+    /// A data key and its digest do not fit.
+    DataKeyDigest,
+    /// A data key and its stated length do not fit.
+    DataKeyLength,
+    /// A ciphertext does not open: it was altered, or is another key's, or was bound to another
+    /// context. Which of them is nobody's business (threat model I-28).
+    InvalidCiphertext,
     /// There is no such keystore.
     KeystoreNotFound,
     /// The project has as many keys as it may.
@@ -89,6 +107,29 @@ pub enum Error {
     Conflict,
     /// A fault of ours: the chain of causes, for the log only.
     Internal(String),
+}
+
+/// Why a key cannot do what was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unfit {
+    /// Its curve cannot encrypt.
+    CurveCannotEncrypt,
+    /// It is for signatures only.
+    ForSignatures,
+    /// It is for encryption only.
+    ForEncryption,
+    /// It is for message authentication codes only.
+    ForMacs,
+    /// It is for agreeing on secrets only.
+    ForAgreement,
+    /// It is symmetric and cannot sign.
+    SymmetricCannotSign,
+    /// It is symmetric and has no public half.
+    NoPublicHalf,
+    /// It is asymmetric and cannot wrap data keys.
+    CannotWrap,
+    /// It is not for message authentication codes.
+    NotForMacs,
 }
 
 /// The result of a verb.
@@ -124,6 +165,14 @@ impl Error {
             Error::UsageMismatch { .. } => "usage-mismatch",
             Error::NotImportable(_) | Error::MacNotImportable => "not-importable",
             Error::SpecNotOffered(_) => "spec-not-offered",
+            Error::UnfitKey(_) => "unfit-key",
+            Error::UnfitAlgorithm(..) => "unfit-algorithm",
+            Error::DigestLength => "digest-length",
+            Error::PlaintextTooLong(_) => "plaintext-too-long",
+            Error::NotWholeBytes(_) => "not-whole-bytes",
+            Error::DataKeyDigest => "data-key-digest",
+            Error::DataKeyLength => "data-key-length",
+            Error::InvalidCiphertext => "invalid-ciphertext",
             Error::KeystoreNotFound => "keystore-not-found",
             Error::KeyQuotaReached => "key-quota-reached",
             Error::Throttled(_) => "throttled",

@@ -98,7 +98,7 @@ pub const STATE_NAMES: [&str; 4] = [
 /// One row of the table.
 #[rustfmt::skip]
 const fn row(action: Action) -> Option<[Verdict; 4]> {
-    use Verdict::{Allow, AlreadyThere, IsLeaving, NeedsMaterial, NotLeaving};
+    use Verdict::{Allow, AlreadyThere, IsDisabled, IsLeaving, NeedsMaterial, NotLeaving};
     match action {
         //                                Enabled       Disabled      PendingDeletion  PendingImport
         Action::DescribeKey       => Some([Allow,        Allow,        Allow,           Allow        ]),
@@ -109,9 +109,15 @@ const fn row(action: Action) -> Option<[Verdict; 4]> {
         Action::CancelKeyDeletion => Some([NotLeaving,   NotLeaving,   Allow,           NotLeaving   ]),
         Action::RenameKey | Action::UpdateKeyDescription
                                   => Some([Allow,        Allow,        IsLeaving,       Allow        ]),
+        // Using a key.
+        Action::Encrypt | Action::Decrypt | Action::GenerateDataKey
+        | Action::GenerateDataKeyWithoutPlaintext | Action::EncryptDataKey
+        | Action::DecryptDataKey | Action::Sign | Action::Verify | Action::GetPublicKey
+        | Action::GenerateMac | Action::VerifyMac
+                                  => Some([Allow,        IsDisabled,   IsLeaving,       NeedsMaterial]),
         // Not about one key, or (destroying) decided by the clock instead.
         Action::CreateKey | Action::ListKeys | Action::CountKeys | Action::ShowQuotas
-        | Action::IssueToken | Action::ValidateToken | Action::RevokeToken
+        | Action::GenerateRandom | Action::IssueToken | Action::ValidateToken | Action::RevokeToken
         | Action::ListProjects | Action::ListDomains | Action::ShowCatalog
         | Action::ManageIdentity | Action::ManageTokenKeys
         | Action::DestroyKey | Action::RefuseCredential => None,

@@ -1,8 +1,7 @@
 //! The life of keys: made, read, switched, renamed, scheduled for deletion and rescued from it.
 
 use crate::crypto::material::Material;
-use crate::crypto::material::MaterialKind;
-use crate::kms::Context;
+use crate::kms::{Context, material_kind};
 use crate::model::error::{Error, Result};
 use crate::model::ids::{KeyId, KeyName};
 use crate::model::key::{Filter, Key, KeyRef, PENDING_DAYS};
@@ -265,7 +264,7 @@ fn name_is_free_to_choose(name: &KeyName) -> Result<()> {
 }
 
 async fn new_material(cx: &Context, spec: KeySpec) -> Result<Material> {
-    let kind = spec_kind(spec);
+    let kind = material_kind(spec);
     if !kind.is_supported() {
         return Err(Error::SpecNotOffered(spec.name()));
     }
@@ -277,24 +276,4 @@ async fn new_material(cx: &Context, spec: KeySpec) -> Result<Material> {
         Family::Symmetric | Family::Mac => generate(),
     };
     made.map_err(|error| Error::Internal(format!("material of {}: {error}", spec.name())))
-}
-
-/// What the material of a spec is to the crypto box.
-const fn spec_kind(spec: KeySpec) -> MaterialKind {
-    match spec {
-        KeySpec::Aes256 => MaterialKind::Aes256,
-        KeySpec::Sm4 => MaterialKind::Sm4,
-        KeySpec::Rsa2048 => MaterialKind::Rsa2048,
-        KeySpec::Rsa3072 => MaterialKind::Rsa3072,
-        KeySpec::Rsa4096 => MaterialKind::Rsa4096,
-        KeySpec::EcP256 => MaterialKind::EcP256,
-        KeySpec::EcP384 => MaterialKind::EcP384,
-        KeySpec::Secp256k1 => MaterialKind::Secp256k1,
-        KeySpec::Sm2 => MaterialKind::Sm2,
-        KeySpec::Ed25519 => MaterialKind::Ed25519,
-        KeySpec::Hmac256 => MaterialKind::Hmac256,
-        KeySpec::Hmac384 => MaterialKind::Hmac384,
-        KeySpec::Hmac512 => MaterialKind::Hmac512,
-        KeySpec::HmacSm3 => MaterialKind::HmacSm3,
-    }
 }

@@ -2,6 +2,10 @@
 //!
 //! They never learn which dialect is speaking.
 
+pub mod ciphers;
+mod fit;
 pub mod identity;
 pub mod keys;
+pub mod macs;
+pub mod signatures;
 pub mod upkeep;

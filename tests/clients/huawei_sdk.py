@@ -4,10 +4,13 @@ Runs against `kmsd dev`, alone with it: what it says of lists and counters is ex
 which that SDK authenticates is used, and every refusal a client may come to depend on.
 """
 
+import base64
 import os
 import time
 import uuid
 
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from huaweicloudsdkcore.auth.credentials import BasicCredentials
 from huaweicloudsdkcore.exceptions.exceptions import ClientRequestException
 from huaweicloudsdkcore.region.region import Region
@@ -263,6 +266,57 @@ def counters(kms):
         fail(f"a quota of {quotas['CMK'].quota} with {total} keys")
 
 
+def uses(kms):
+    key = create(kms).key_id
+    aad = "tenant-1"
+    encrypted = kms.encrypt_data(kms_v2.EncryptDataRequest(body=kms_v2.EncryptDataRequestBody(
+        key_id=key, plain_text="card=4111", additional_authenticated_data=aad)))
+    opened = kms.decrypt_data(kms_v2.DecryptDataRequest(body=kms_v2.DecryptDataRequestBody(
+        cipher_text=encrypted.cipher_text, additional_authenticated_data=aad)))
+    check("decrypt-data", (opened.key_id, opened.plain_text), (key, "card=4111"))
+    refused("without what it was bound to", 400, "KMS.2201", kms.decrypt_data,
+            kms_v2.DecryptDataRequest(body=kms_v2.DecryptDataRequestBody(
+                cipher_text=encrypted.cipher_text)))
+
+    made = kms.create_datakey(kms_v2.CreateDatakeyRequest(body=kms_v2.CreateDatakeyRequestBody(
+        key_id=key, datakey_length="512")))
+    unwrapped = kms.decrypt_datakey(kms_v2.DecryptDatakeyRequest(
+        body=kms_v2.DecryptDatakeyRequestBody(
+            key_id=key, cipher_text=made.cipher_text, datakey_cipher_length="64")))
+    check("decrypt-datakey", unwrapped.data_key, made.plain_text)
+    wrapped = kms.encrypt_datakey(kms_v2.EncryptDatakeyRequest(
+        body=kms_v2.EncryptDatakeyRequestBody(
+            key_id=key, plain_text=made.plain_text + unwrapped.datakey_dgst,
+            datakey_plain_length="64")))
+    check("encrypt-datakey", wrapped.datakey_length, "64")
+    alone = kms.create_datakey_without_plaintext(kms_v2.CreateDatakeyWithoutPlaintextRequest(
+        body=kms_v2.CreateDatakeyRequestBody(key_id=key, key_spec="AES_256")))
+    check("create-datakey-without-plaintext", alone.key_id, key)
+    data = kms.create_random(kms_v2.CreateRandomRequest(
+        body=kms_v2.GenRandomRequestBody(random_data_length="512"))).random_data
+    check("gen-random", len(data), 128)
+
+    signer = create(kms, key_spec="EC_P256", key_usage="SIGN_VERIFY").key_id
+    signed = kms.sign(kms_v2.SignRequest(body=kms_v2.SignRequestBody(
+        key_id=signer, message="aGVsbG8=", signing_algorithm="ECDSA_SHA_256", message_type="RAW")))
+    valid = kms.validate_signature(kms_v2.ValidateSignatureRequest(body=kms_v2.VerifyRequestBody(
+        key_id=signer, message="aGVsbG8=", signature=signed.signature,
+        signing_algorithm="ECDSA_SHA_256", message_type="RAW")))
+    check("verify", valid.signature_valid, "true")
+    public = operate(kms.show_public_key, kms_v2.ShowPublicKeyRequest, signer).public_key
+    # A library that shares nothing with kmsd checks the signature with the key that kmsd shows.
+    serialization.load_pem_public_key(public.encode()).verify(
+        base64.b64decode(signed.signature), b"hello", ec.ECDSA(hashes.SHA256()))
+    done("the signature, checked elsewhere")
+
+    hmac = create(kms, key_spec="HMAC_256", key_usage="GENERATE_VERIFY_MAC").key_id
+    mac = kms.generate_mac(kms_v2.GenerateMacRequest(body=kms_v2.GenerateMacRequestBody(
+        key_id=hmac, mac_algorithm="HMAC_SHA_256", message="aGVsbG8="))).mac
+    valid = kms.verify_mac(kms_v2.VerifyMacRequest(body=kms_v2.VerifyMacRequestBody(
+        key_id=hmac, mac_algorithm="HMAC_SHA_256", message="aGVsbG8=", mac=mac)))
+    check("verify-mac", valid.mac_valid, True)
+
+
 def versions(kms):
     shown = kms.show_versions(kms_v2.ShowVersionsRequest()).versions
     if "v1.0" not in [version.id for version in shown]:
@@ -331,6 +385,7 @@ def main():
     other_account(kms)
     lists(kms)
     counters(kms)
+    uses(kms)
     versions(kms)
     ways_to_authenticate(kms, key)
 

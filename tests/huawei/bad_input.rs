@@ -440,6 +440,10 @@ async fn members_of_every_wrong_type(db: Db) {
                 json!(1.5),
                 json!(-1),
             ] {
+                if member == "encryption_context" && wrong == json!({}) {
+                    // Of all of these the one that is no fault: it equals absent.
+                    continue;
+                }
                 check_wrong_type(&target, call, operation, member, wrong).await;
             }
         }
@@ -466,6 +470,15 @@ async fn check_wrong_type(
         ("key_alias", _) => "KMS.1101",
         ("key_description", _) => "KMS.1103",
         ("key_spec", "create-key") => "KMS.1110",
+        ("key_spec", "create-datakey" | "create-datakey-without-plaintext") => "KMS.1902",
+        ("datakey_length", "create-datakey-without-plaintext") => "KMS.2001",
+        ("datakey_length", _) => "KMS.1901",
+        ("random_data_length", _) => "KMS.1801",
+        ("plain_text", "encrypt-datakey") => "KMS.2101",
+        ("datakey_plain_length", _) => "KMS.2102",
+        ("cipher_text", _) => "KMS.2201",
+        ("datakey_cipher_length", _) => "KMS.2202",
+        ("encryption_context", _) => "KMS.0208",
         ("pending_days", _) => "KMS.1401",
         ("limit", _) => "KMS.1601",
         ("marker", _) => "KMS.1602",

@@ -1,4 +1,5 @@
 mod bad_input;
+mod ciphers;
 mod identity;
 mod keys;
 mod lists;

@@ -330,6 +330,12 @@ impl TestServer {
     pub async fn key_in(&self, state: &str, name: &str) -> String {
         let origin = if state == "5" { "external" } else { "kms" };
         let key = self.create(name, json!({ "origin": origin })).await;
+        self.drive(&key, state).await;
+        key
+    }
+
+    /// Drives an enabled key, or one without material, into a state.
+    async fn drive(&self, key: &str, state: &str) {
         let named = json!({ "key_id": key });
         match state {
             "2" | "5" => {}
@@ -340,8 +346,39 @@ impl TestServer {
             }
             other => panic!("no call leads to state {other}"),
         }
-        assert_eq!(self.state(&key).await, state);
+        assert_eq!(self.state(key).await, state);
+    }
+
+    /// Makes a key that can do what a call asks for, in a state.
+    pub async fn key_for(&self, call: &calls::KeyCall, state: &str, name: &str) -> String {
+        if state == "5" || call.spec == "AES_256" {
+            return self.key_in(state, name).await;
+        }
+        let key = self.create(name, calls::spec_members(call.spec)).await;
+        self.drive(&key, state).await;
         key
+    }
+
+    /// The body of a call on an enabled key; a ciphertext in it opens.
+    pub async fn body_for(&self, call: &calls::KeyCall, key: &str) -> Value {
+        let mut body = (call.body)(key);
+        let made = match call.name {
+            "decrypt-data" => {
+                {
+                    self.call(
+                        "encrypt-data",
+                        json!({ "key_id": key, "plain_text": "secret" }),
+                    )
+                }
+                .await
+            }
+            "decrypt-datakey" => self.call("create-datakey", json!({ "key_id": key })).await,
+            _ => return body,
+        };
+        if made.status == 200 {
+            body["cipher_text"] = made.json()["cipher_text"].clone();
+        }
+        body
     }
 
     /// The state that describe-key tells.

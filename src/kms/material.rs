@@ -1,0 +1,84 @@
+//! Material of keys, opened: held for a while, since a version of a key never changes. Whether the
+//! key may be used is read anew for every call.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use moka::future::Cache;
+
+use super::Kms;
+use crate::crypto::material::{Material, MaterialKind};
+use crate::limits;
+use crate::model::error::{Error, Result};
+use crate::model::ids::{KeyId, ProjectId, Region};
+use crate::model::key::Key;
+use crate::model::spec::KeySpec;
+
+/// How long material stays opened after it was last used.
+const IDLE: Duration = Duration::from_secs(300);
+
+type Version = (ProjectId, Region, KeyId, u32);
+
+/// Opened material.
+pub(super) struct OpenMaterial(Cache<Version, Arc<Material>>);
+
+impl OpenMaterial {
+    pub(super) fn new() -> Self {
+        Self(
+            Cache::builder()
+                .max_capacity(limits::OPEN_MATERIAL)
+                .time_to_idle(IDLE)
+                .build(),
+        )
+    }
+
+    /// One version of a key's material.
+    pub(super) async fn of(&self, kms: &Kms, key: &Key, version: u32) -> Result<Arc<Material>> {
+        let name = (
+            key.project.clone(),
+            key.region.clone(),
+            key.id.clone(),
+            version,
+        );
+        if let Some(material) = self.0.get(&name).await {
+            return Ok(material);
+        }
+        self.0
+            .try_get_with(name, open(kms, key, version))
+            .await
+            .map_err(|error: Arc<Error>| (*error).clone())
+    }
+}
+
+async fn open(kms: &Kms, key: &Key, version: u32) -> Result<Arc<Material>> {
+    let row = kms
+        .store()
+        .find_material(key, version)
+        .await?
+        .ok_or(Error::InvalidCiphertext)?;
+    let sealing = kms.project_key(&key.project).await?;
+    let place = kms.place_of_material(&key.project, &key.region, &key.id, version, row.epoch);
+    Material::open(material_kind(key.spec), sealing.wrap(), place, &row.sealed)
+        .map(Arc::new)
+        .map_err(|_| Error::Internal(format!("version {version} of key {} does not open", key.id)))
+}
+
+/// What the material of a spec is to the crypto box.
+pub const fn material_kind(spec: KeySpec) -> MaterialKind {
+    match spec {
+        KeySpec::Aes256 => MaterialKind::Aes256,
+        KeySpec::Sm4 => MaterialKind::Sm4,
+        KeySpec::Rsa2048 => MaterialKind::Rsa2048,
+        KeySpec::Rsa3072 => MaterialKind::Rsa3072,
+        KeySpec::Rsa4096 => MaterialKind::Rsa4096,
+        KeySpec::EcP256 => MaterialKind::EcP256,
+        KeySpec::EcP384 => MaterialKind::EcP384,
+        KeySpec::Secp256k1 => MaterialKind::Secp256k1,
+        KeySpec::Sm2 => MaterialKind::Sm2,
+        KeySpec::Ed25519 => MaterialKind::Ed25519,
+        KeySpec::Hmac256 => MaterialKind::Hmac256,
+        KeySpec::Hmac384 => MaterialKind::Hmac384,
+        KeySpec::Hmac512 => MaterialKind::Hmac512,
+        KeySpec::HmacSm3 => MaterialKind::HmacSm3,
+    }
+}

@@ -1,0 +1,265 @@
+//! Small data under a key, and data keys wrapped by it.
+
+use std::collections::BTreeMap;
+
+use super::fit;
+use crate::crypto::algorithm::EncryptionAlgorithm;
+use crate::crypto::blob::{self, BoundContext, Header, Place};
+use crate::crypto::digest::DigestAlgorithm;
+use crate::crypto::secret::Secret;
+use crate::crypto::{CryptoError, asymmetric};
+use crate::kms::{Context, material_kind};
+use crate::model::error::{Error, Result};
+use crate::model::ids::KeyId;
+use crate::model::key::{Key, KeyRef};
+use crate::model::spec::{Family, KeySpec};
+
+/// What a ciphertext is bound to beside its key: it opens with the same only.
+#[derive(Clone, Debug, Default)]
+pub enum Binding {
+    /// Nothing.
+    #[default]
+    None,
+    /// A text.
+    Text(String),
+    /// Names and values, in any order.
+    Pairs(BTreeMap<String, String>),
+}
+
+impl Binding {
+    fn context(&self) -> BoundContext {
+        match self {
+            Binding::None => BoundContext::none(),
+            Binding::Text(text) => BoundContext::text(text),
+            Binding::Pairs(pairs) => BoundContext::object(pairs),
+        }
+    }
+}
+
+/// The name of the one algorithm of symmetric keys.
+pub const SYMMETRIC_DEFAULT: &str = "SYMMETRIC_DEFAULT";
+
+/// Encrypts at most 4096 bytes; less with an RSA key.
+///
+/// # Errors
+/// [`Error::UnfitKey`], [`Error::UnfitAlgorithm`], [`Error::PlaintextTooLong`].
+pub async fn encrypt(
+    cx: &mut Context,
+    key: &KeyRef,
+    algorithm: &str,
+    binding: &Binding,
+    plaintext: &[u8],
+) -> Result<(Key, Vec<u8>)> {
+    let key = cx.key(key).await?;
+    fit::must_encrypt(&key)?;
+    let ciphertext = match key.spec.family() {
+        Family::Symmetric if algorithm == SYMMETRIC_DEFAULT => {
+            seal(cx, &key, binding, plaintext).await?
+        }
+        Family::Symmetric | Family::Mac => return Err(unfit_algorithm(&key)),
+        Family::Asymmetric => {
+            let algorithm = asymmetric_algorithm(&key, algorithm)?;
+            let most = material_kind(key.spec)
+                .max_plaintext(algorithm)
+                .unwrap_or(0);
+            if plaintext.len() > most {
+                return Err(Error::PlaintextTooLong(most));
+            }
+            let material = cx.material(&key, current(&key)?).await?;
+            asymmetric::encrypt(&material, algorithm, plaintext, cx.env().entropy())
+                .map_err(fault)?
+        }
+    };
+    Ok((key, ciphertext))
+}
+
+/// Decrypts. A symmetric ciphertext names its key; an asymmetric one does not, so the caller must.
+///
+/// # Errors
+/// [`Error::InvalidCiphertext`] whatever is wrong with it, [`Error::KeyNotFound`] when its key is
+/// not the caller's.
+pub async fn decrypt(
+    cx: &mut Context,
+    key: Option<&KeyRef>,
+    algorithm: &str,
+    binding: &Binding,
+    ciphertext: &[u8],
+) -> Result<(Key, Secret)> {
+    if algorithm == SYMMETRIC_DEFAULT {
+        let named = key;
+        let (key, plaintext) = open(cx, binding, ciphertext).await?;
+        if matches!(named, Some(KeyRef::Id(id)) if *id != key.id) {
+            return Err(Error::InvalidCiphertext);
+        }
+        return Ok((key, plaintext));
+    }
+    let key = key.ok_or_else(|| Error::Missing("key_id".into()))?;
+    let key = cx.key(key).await?;
+    fit::must_encrypt(&key)?;
+    let algorithm = asymmetric_algorithm(&key, algorithm)?;
+    let material = cx.material(&key, current(&key)?).await?;
+    let ciphertext = ciphertext.to_vec();
+    let plaintext = cx
+        .kms()
+        .slowly(move || asymmetric::decrypt(&material, algorithm, &ciphertext))
+        .await?
+        .map_err(|_| Error::InvalidCiphertext)?;
+    Ok((key, plaintext))
+}
+
+/// A new data key of so many bytes, with its wrapped form.
+///
+/// # Errors
+/// [`Error::UnfitKey`].
+pub async fn generate_data_key(
+    cx: &mut Context,
+    key: &KeyRef,
+    binding: &Binding,
+    bytes: usize,
+) -> Result<(Key, Secret, Vec<u8>)> {
+    let key = cx.key(key).await?;
+    fit::must_wrap(&key)?;
+    let data_key = Secret::random(cx.env().entropy(), bytes);
+    let wrapped = seal(cx, &key, binding, data_key.expose()).await?;
+    Ok((key, data_key, wrapped))
+}
+
+/// Wraps a data key that the caller has and that is followed by its digest.
+///
+/// # Errors
+/// [`Error::UnfitKey`], [`Error::DataKeyLength`], [`Error::DataKeyDigest`].
+pub async fn wrap_data_key(
+    cx: &mut Context,
+    key: &KeyRef,
+    binding: &Binding,
+    data_key_and_digest: &[u8],
+    stated_bytes: usize,
+) -> Result<(Key, Vec<u8>)> {
+    let key = cx.key(key).await?;
+    fit::must_wrap(&key)?;
+    let (data_key, digest) = data_key_and_digest
+        .split_at_checked(stated_bytes)
+        .filter(|(_, digest)| digest.len() == digest_algorithm(&key).output_len())
+        .ok_or(Error::DataKeyLength)?;
+    if digest_algorithm(&key).digest(data_key).map_err(fault)? != digest {
+        return Err(Error::DataKeyDigest);
+    }
+    let wrapped = seal(cx, &key, binding, data_key).await?;
+    Ok((key, wrapped))
+}
+
+/// Unwraps a data key, which must be so many bytes long; gives it with its digest.
+///
+/// # Errors
+/// [`Error::InvalidCiphertext`], [`Error::DataKeyLength`].
+pub async fn unwrap_data_key(
+    cx: &mut Context,
+    key: &KeyRef,
+    binding: &Binding,
+    wrapped: &[u8],
+    stated_bytes: usize,
+) -> Result<(Key, Secret, Vec<u8>)> {
+    let key = cx.key(key).await?;
+    fit::must_wrap(&key)?;
+    let header = Header::parse(wrapped).map_err(|_| Error::InvalidCiphertext)?;
+    if header.key_id() != key.id.as_str() {
+        return Err(Error::InvalidCiphertext);
+    }
+    let data_key = open_with(cx, &key, &header, binding, wrapped).await?;
+    if data_key.expose().len() != stated_bytes {
+        return Err(Error::DataKeyLength);
+    }
+    let digest = digest_algorithm(&key)
+        .digest(data_key.expose())
+        .map_err(fault)?;
+    Ok((key, data_key, digest))
+}
+
+/// So many random bytes.
+///
+/// # Errors
+/// [`Error::Forbidden`].
+pub fn random(cx: &mut Context, bytes: usize) -> Result<Secret> {
+    cx.permit()?;
+    Ok(Secret::random(cx.env().entropy(), bytes))
+}
+
+async fn seal(cx: &Context, key: &Key, binding: &Binding, plaintext: &[u8]) -> Result<Vec<u8>> {
+    let version = current(key)?;
+    let material = cx.material(key, version).await?;
+    let place = Place {
+        deployment: cx.kms().deployment_id(),
+        project: key.project.as_str(),
+        key_id: key.id.as_str(),
+        key_version: version,
+    };
+    blob::seal(
+        &material,
+        &place,
+        &binding.context(),
+        plaintext,
+        cx.env().entropy(),
+    )
+    .map_err(fault)
+}
+
+async fn open(cx: &mut Context, binding: &Binding, ciphertext: &[u8]) -> Result<(Key, Secret)> {
+    let header = Header::parse(ciphertext).map_err(|_| Error::InvalidCiphertext)?;
+    let id = KeyId::parse(header.key_id()).map_err(|_| Error::InvalidCiphertext)?;
+    let key = cx.key(&KeyRef::Id(id)).await?;
+    fit::must_encrypt(&key)?;
+    let plaintext = open_with(cx, &key, &header, binding, ciphertext).await?;
+    Ok((key, plaintext))
+}
+
+async fn open_with(
+    cx: &Context,
+    key: &Key,
+    header: &Header,
+    binding: &Binding,
+    ciphertext: &[u8],
+) -> Result<Secret> {
+    let material = cx.material(key, header.key_version()).await?;
+    let deployment = cx.kms().deployment_id();
+    blob::open(
+        &material,
+        deployment,
+        key.project.as_str(),
+        &binding.context(),
+        ciphertext,
+    )
+    .map_err(|_| Error::InvalidCiphertext)
+}
+
+/// The version that new ciphertexts use. An enabled key has one; the schema says so too.
+pub(super) fn current(key: &Key) -> Result<u32> {
+    key.current_version
+        .ok_or_else(|| Error::Internal(format!("key {} has no material", key.id)))
+}
+
+fn asymmetric_algorithm(key: &Key, name: &str) -> Result<EncryptionAlgorithm> {
+    EncryptionAlgorithm::from_name(name)
+        .filter(|algorithm| {
+            material_kind(key.spec)
+                .encryption_algorithms()
+                .contains(algorithm)
+        })
+        .ok_or_else(|| unfit_algorithm(key))
+}
+
+fn unfit_algorithm(key: &Key) -> Error {
+    Error::UnfitAlgorithm("encryption_algorithm", key.spec.family())
+}
+
+/// Data keys under SM4 have SM3 digests, others SHA-256 (contract, section 4.2).
+fn digest_algorithm(key: &Key) -> DigestAlgorithm {
+    match key.spec {
+        KeySpec::Sm4 => DigestAlgorithm::Sm3,
+        _ => DigestAlgorithm::Sha256,
+    }
+}
+
+/// What the crypto box refuses after all was checked is a fault of ours.
+pub(super) fn fault(error: CryptoError) -> Error {
+    Error::Internal(error.to_string())
+}

@@ -1,0 +1,90 @@
+//! Signatures, and the public halves that check them.
+
+pub use crate::crypto::algorithm::{MessageType, SigningAlgorithm};
+
+use super::ciphers::{current, fault};
+use super::fit;
+use crate::crypto::asymmetric;
+use crate::kms::{Context, material_kind};
+use crate::model::error::{Error, Result};
+use crate::model::key::{Key, KeyRef};
+
+/// Signs a message or its digest.
+///
+/// # Errors
+/// [`Error::UnfitKey`], [`Error::UnfitAlgorithm`], [`Error::DigestLength`].
+pub async fn sign(
+    cx: &mut Context,
+    key: &KeyRef,
+    algorithm: SigningAlgorithm,
+    kind: MessageType,
+    message: &[u8],
+) -> Result<(Key, Vec<u8>)> {
+    let key = signing_key(cx, key, algorithm, kind, message).await?;
+    let material = cx.material(&key, current(&key)?).await?;
+    let message = message.to_vec();
+    // RSA-4096 takes milliseconds: beside the event loop (threat model I-51).
+    let signature = cx
+        .kms()
+        .slowly(move || asymmetric::sign(&material, algorithm, kind, &message))
+        .await?
+        .map_err(fault)?;
+    Ok((key, signature))
+}
+
+/// Checks a signature. A wrong one is an answer, not an error.
+///
+/// # Errors
+/// As [`sign`].
+pub async fn verify(
+    cx: &mut Context,
+    key: &KeyRef,
+    algorithm: SigningAlgorithm,
+    kind: MessageType,
+    message: &[u8],
+    signature: &[u8],
+) -> Result<(Key, bool)> {
+    let key = signing_key(cx, key, algorithm, kind, message).await?;
+    let material = cx.material(&key, current(&key)?).await?;
+    let holds =
+        asymmetric::verify(&material, algorithm, kind, message, signature).map_err(fault)?;
+    Ok((key, holds))
+}
+
+/// The public half of a key: SubjectPublicKeyInfo, DER (RFC 5280).
+///
+/// # Errors
+/// [`Error::UnfitKey`] when it has none.
+pub async fn public_key(cx: &mut Context, key: &KeyRef) -> Result<(Key, Vec<u8>)> {
+    let key = cx.key(key).await?;
+    fit::must_have_public_half(&key)?;
+    let material = cx.material(&key, current(&key)?).await?;
+    let public = material.public_key_der().map_err(fault)?;
+    Ok((key, public))
+}
+
+async fn signing_key(
+    cx: &mut Context,
+    key: &KeyRef,
+    algorithm: SigningAlgorithm,
+    kind: MessageType,
+    message: &[u8],
+) -> Result<Key> {
+    let key = cx.key(key).await?;
+    fit::must_sign(&key)?;
+    let unfit = Error::UnfitAlgorithm("signing_algorithm", key.spec.family());
+    if !material_kind(key.spec)
+        .signing_algorithms()
+        .contains(&algorithm)
+    {
+        return Err(unfit);
+    }
+    if kind == MessageType::Digest {
+        // Pure Ed25519 signs messages, never digests.
+        let digest = algorithm.digest().ok_or(unfit)?;
+        if message.len() != digest.output_len() {
+            return Err(Error::DigestLength);
+        }
+    }
+    Ok(key)
+}
