@@ -113,6 +113,7 @@ async fn every_call_on_keys_leaves_its_record(db: Db) {
         expected.detail = match call.action {
             Action::CreateKey => "AES_256 ENCRYPT_DECRYPT".into(),
             Action::ScheduleKeyDeletion => "in 7 days".into(),
+            Action::ReEncrypt => format!("from {}", expected.key_id),
             _ => String::new(),
         };
         assert_eq!(record, expected, "{}", call.name);

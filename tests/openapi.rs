@@ -359,7 +359,7 @@ async fn every_example_request_is_answered_as_its_example_says(db: Db) {
         if !key.is_empty() {
             body["key_id"] = json!(key);
         }
-        if call.starts_with("decrypt-") {
+        if call.starts_with("decrypt-") || call == "re-encrypt" {
             // The ciphertext of the example is nobody's.
             body = server.body_for(known(call), &key).await;
         }
@@ -414,7 +414,11 @@ fn check_like_example(server: &TestServer, call: &str, key: &str, answered: &Val
         | "verify"
         | "get-publickey"
         | "generate-mac"
-        | "verify-mac" => {
+        | "verify-mac"
+        | "re-encrypt"
+        | "create-rsa-datakey-pair"
+        | "create-ec-datakey-pair"
+        | "derive-shared-secret" => {
             let members = |value: &Value| -> Vec<String> {
                 value.as_object().unwrap().keys().cloned().collect()
             };

@@ -51,6 +51,9 @@ const TABLE: &[(Action, [Cell; 4])] = &[
     (Action::GetPublicKey,         [Ok,              No("KMS.0209"),  No("KMS.0210"),  No("KMS.1301") ]),
     (Action::GenerateMac,          [Ok,              No("KMS.0209"),  No("KMS.0210"),  No("KMS.1301") ]),
     (Action::VerifyMac,            [Ok,              No("KMS.0209"),  No("KMS.0210"),  No("KMS.1301") ]),
+    (Action::ReEncrypt,            [Ok,              No("KMS.0209"),  No("KMS.0210"),  No("KMS.1301") ]),
+    (Action::GenerateDataKeyPair,  [Ok,              No("KMS.0209"),  No("KMS.0210"),  No("KMS.1301") ]),
+    (Action::DeriveSharedSecret,   [Ok,              No("KMS.0209"),  No("KMS.0210"),  No("KMS.1301") ]),
 ];
 
 /// The actions that use a key and leave it as it is; what they answer is tested with their families.
@@ -66,6 +69,9 @@ const USES: &[Action] = &[
     Action::GetPublicKey,
     Action::GenerateMac,
     Action::VerifyMac,
+    Action::ReEncrypt,
+    Action::GenerateDataKeyPair,
+    Action::DeriveSharedSecret,
 ];
 
 #[test]

@@ -1,4 +1,4 @@
-//! Small data and data keys, as Huawei spells them (contract, sections 4.2 and 4.3).
+//! Small data, data keys and agreed secrets, as Huawei spells them (contract, sections 4.2 and 4.3).
 //!
 //! Data is Base64 on the wire, data keys are hexadecimal.
 
@@ -17,7 +17,8 @@ use crate::dialect::{Reply, Request};
 use crate::kms::Context;
 use crate::limits::{DATA_KEY_BYTES, PLAINTEXT_BYTES};
 use crate::model::error::{Error, Result};
-use crate::operations::ciphers::{self, Binding, SYMMETRIC_DEFAULT};
+use crate::operations::agreements;
+use crate::operations::ciphers::{self, Binding, PairKind, SYMMETRIC_DEFAULT, Side};
 
 /// The algorithms that `encryption_algorithm` may name.
 const ALGORITHMS: [&str; 3] = [SYMMETRIC_DEFAULT, "RSAES_OAEP_SHA_256", "SM2_ENCRYPT"];
@@ -81,6 +82,36 @@ struct DecryptDataKey {
     binding: BindingText,
     #[serde(rename = "sequence")]
     _sequence: Option<Sequence>,
+}
+
+#[derive(Deserialize, Validate)]
+struct ReEncrypt {
+    source_key_id: Option<KeyIdText>,
+    source_additional_authenticated_data: Option<Value>,
+    source_encryption_algorithm: Option<String>,
+    destination_key_id: KeyIdText,
+    destination_additional_authenticated_data: Option<Value>,
+    destination_encryption_algorithm: Option<String>,
+    cipher_text: String,
+}
+
+#[derive(Deserialize, Validate)]
+struct CreatePair {
+    key_id: KeyIdText,
+    key_spec: String,
+    with_plain_text: Option<bool>,
+    #[serde(flatten)]
+    binding: BindingText,
+    #[serde(rename = "sequence")]
+    _sequence: Option<Sequence>,
+}
+
+#[derive(Deserialize, Validate)]
+struct DeriveSecret {
+    key_id: KeyIdText,
+    key_agreement_algorithm: String,
+    public_key: String,
+    recipient: Option<Value>,
 }
 
 #[derive(Deserialize, Validate)]
@@ -165,6 +196,32 @@ struct UnwrappedDataKey {
     data_key: Zeroizing<String>,
     datakey_length: String,
     datakey_dgst: String,
+}
+
+#[derive(Serialize)]
+struct ReEncrypted<'k> {
+    key_id: &'k str,
+    source_key_id: &'k str,
+    source_encryption_algorithm: String,
+    destination_encryption_algorithm: String,
+    cipher_text: String,
+}
+
+#[derive(Serialize)]
+struct NewPair<'k> {
+    key_id: &'k str,
+    key_spec: String,
+    public_key: String,
+    private_key_cipher_text: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    private_key_plain_text: Option<Zeroizing<String>>,
+}
+
+#[derive(Serialize)]
+struct SharedSecret<'k> {
+    key_id: &'k str,
+    key_agreement_algorithm: &'static str,
+    shared_secret: Zeroizing<String>,
 }
 
 #[derive(Serialize)]
@@ -309,6 +366,152 @@ pub async fn random(cx: &mut Context, request: &Request) -> Result<Reply> {
         200,
         &RandomData {
             random_data: Zeroizing::new(hex::encode_upper(data.expose())),
+        },
+    )
+}
+
+/// `POST …/kms/re-encrypt`
+pub async fn re_encrypt(cx: &mut Context, request: &Request) -> Result<Reply> {
+    let asked: ReEncrypt = decode(request)?;
+    let algorithm = |named: Option<String>, member: &str| {
+        let name = named.unwrap_or_else(|| SYMMETRIC_DEFAULT.to_owned());
+        if ALGORITHMS.contains(&name.as_str()) || name == "RSAES_OAEP_SHA_1" {
+            Ok(name)
+        } else {
+            Err(Error::invalid(
+                member,
+                "is none of the encryption algorithms",
+            ))
+        }
+    };
+    let binding = |text: Option<Value>, member: &str| match text {
+        None => Ok(Binding::None),
+        Some(Value::String(text)) if text.len() <= AAD_BYTES => Ok(Binding::Text(text)),
+        Some(_) => Err(Error::invalid(member, "must be text of at most 128 bytes")),
+    };
+    let from = algorithm(
+        asked.source_encryption_algorithm,
+        "source_encryption_algorithm",
+    )?;
+    let to = algorithm(
+        asked.destination_encryption_algorithm,
+        "destination_encryption_algorithm",
+    )?;
+    let from_binding = binding(
+        asked.source_additional_authenticated_data,
+        "source_additional_authenticated_data",
+    )?;
+    let to_binding = binding(
+        asked.destination_additional_authenticated_data,
+        "destination_additional_authenticated_data",
+    )?;
+    // Data keys are hexadecimal and stay so, data is Base64 (contract, section 4.3). No Base64 of
+    // ours is hexadecimal by chance: it begins with an S.
+    let as_hex = hex::decode(&asked.cipher_text).ok();
+    let is_hex = as_hex.is_some();
+    let ciphertext = as_hex
+        .or_else(|| STANDARD.decode(&asked.cipher_text).ok())
+        .ok_or_else(|| Error::invalid("cipher_text", "must be Base64 or hexadecimal"))?;
+    let source = Side {
+        key: asked.source_key_id.as_ref().map(|key| &key.0),
+        algorithm: &from,
+        binding: &from_binding,
+    };
+    let destination = Side {
+        key: Some(&asked.destination_key_id.0),
+        algorithm: &to,
+        binding: &to_binding,
+    };
+    let (source_key, key, ciphertext) =
+        ciphers::re_encrypt(cx, source, destination, &ciphertext).await?;
+    Reply::json(
+        200,
+        &ReEncrypted {
+            key_id: key.id.as_str(),
+            source_key_id: source_key.id.as_str(),
+            source_encryption_algorithm: from,
+            destination_encryption_algorithm: to,
+            cipher_text: if is_hex {
+                hex::encode(ciphertext)
+            } else {
+                STANDARD.encode(ciphertext)
+            },
+        },
+    )
+}
+
+/// `POST …/kms/create-rsa-datakey-pair`
+pub async fn create_rsa_pair(cx: &mut Context, request: &Request) -> Result<Reply> {
+    create_pair(cx, request, |spec| match spec {
+        "RSA_2048" => Some(PairKind::Rsa2048),
+        "RSA_3072" => Some(PairKind::Rsa3072),
+        "RSA_4096" => Some(PairKind::Rsa4096),
+        _ => None,
+    })
+    .await
+}
+
+/// `POST …/kms/create-ec-datakey-pair`
+pub async fn create_ec_pair(cx: &mut Context, request: &Request) -> Result<Reply> {
+    create_pair(cx, request, |spec| match spec {
+        "ECC_NIST_P256" => Some(PairKind::P256),
+        "ECC_NIST_P384" => Some(PairKind::P384),
+        "ECC_NIST_P521" => Some(PairKind::P521),
+        "ECC_SECG_P256K1" => Some(PairKind::Secp256k1),
+        "SM2" => Some(PairKind::Sm2),
+        _ => None,
+    })
+    .await
+}
+
+async fn create_pair(
+    cx: &mut Context,
+    request: &Request,
+    kind: fn(&str) -> Option<PairKind>,
+) -> Result<Reply> {
+    let asked: CreatePair = decode(request)?;
+    let kind = kind(&asked.key_spec)
+        .ok_or_else(|| Error::invalid("key_spec", "is no key pair that this call makes"))?;
+    let binding = asked.binding.binding()?;
+    let (key, public, private, wrapped) =
+        ciphers::generate_data_key_pair(cx, &asked.key_id.0, &binding, kind).await?;
+    Reply::json(
+        200,
+        &NewPair {
+            key_id: key.id.as_str(),
+            key_spec: asked.key_spec,
+            public_key: STANDARD.encode(public),
+            private_key_cipher_text: STANDARD.encode(wrapped),
+            private_key_plain_text: asked
+                .with_plain_text
+                .unwrap_or(true)
+                .then(|| Zeroizing::new(STANDARD.encode(private.expose()))),
+        },
+    )
+}
+
+/// `POST …/kms/derive-shared-secret`
+pub async fn derive_secret(cx: &mut Context, request: &Request) -> Result<Reply> {
+    let asked: DeriveSecret = decode(request)?;
+    if asked.key_agreement_algorithm != "ECDH" {
+        return Err(Error::invalid("key_agreement_algorithm", "must be ECDH"));
+    }
+    if asked.recipient.is_some() {
+        return Err(Error::invalid(
+            "recipient",
+            "is for enclaves, and there are none here",
+        ));
+    }
+    let peer = STANDARD
+        .decode(&asked.public_key)
+        .map_err(|_| Error::invalid("public_key", "must be Base64"))?;
+    let (key, secret) = agreements::derive(cx, &asked.key_id.0, &peer).await?;
+    Reply::json(
+        200,
+        &SharedSecret {
+            key_id: key.id.as_str(),
+            key_agreement_algorithm: "ECDH",
+            shared_secret: Zeroizing::new(STANDARD.encode(secret.expose())),
         },
     )
 }

@@ -267,6 +267,7 @@ fn unfit_key(unfit: Unfit) -> (u16, &'static str, String) {
         Unfit::SymmetricCannotSign => ("KMS.1115", "a symmetric key cannot sign"),
         Unfit::NoPublicHalf => ("KMS.0331", "a symmetric key has no public half"),
         Unfit::CannotWrap => ("KMS.0325", "an asymmetric key cannot wrap data keys"),
+        Unfit::NotForAgreement => ("KMS.0308", "the key is not for agreeing on secrets"),
         Unfit::NotForMacs => (
             "KMS.0308",
             "the key is not for message authentication codes",
@@ -278,7 +279,7 @@ fn unfit_key(unfit: Unfit) -> (u16, &'static str, String) {
 /// The codes that the contract keeps for single members; every other is the generic one.
 fn code_of_member(member: &str, action: Option<Action>) -> &'static str {
     match (member, action) {
-        ("key_id", _) => "KMS.0205",
+        ("key_id" | "source_key_id" | "destination_key_id", _) => "KMS.0205",
         ("sequence", _) => "KMS.0206",
         ("key_alias", _) => "KMS.1101",
         ("key_description", _) => "KMS.1103",

@@ -73,6 +73,10 @@ pub fn table() -> Vec<Route> {
             ciphers::create_data_key_without_plaintext;
         "POST" "encrypt-datakey" EncryptDataKey ciphers::encrypt_data_key;
         "POST" "decrypt-datakey" DecryptDataKey ciphers::decrypt_data_key;
+        "POST" "re-encrypt" ReEncrypt ciphers::re_encrypt;
+        "POST" "create-rsa-datakey-pair" GenerateDataKeyPair ciphers::create_rsa_pair;
+        "POST" "create-ec-datakey-pair" GenerateDataKeyPair ciphers::create_ec_pair;
+        "POST" "derive-shared-secret" DeriveSharedSecret ciphers::derive_secret;
         "POST" "gen-random" GenerateRandom ciphers::random;
         "POST" "sign" Sign signatures::sign;
         "POST" "verify" Verify signatures::verify;

@@ -28,6 +28,7 @@ const fn reach(action: Action) -> Option<Reach> {
         Action::CreateKey
         | Action::Encrypt
         | Action::Decrypt
+        | Action::ReEncrypt
         | Action::GenerateDataKey
         | Action::GenerateDataKeyWithoutPlaintext
         | Action::EncryptDataKey
@@ -42,7 +43,9 @@ const fn reach(action: Action) -> Option<Reach> {
         | Action::Sign
         | Action::Verify
         | Action::GenerateMac
-        | Action::VerifyMac => Some(Reach::Full),
+        | Action::VerifyMac
+        | Action::GenerateDataKeyPair
+        | Action::DeriveSharedSecret => Some(Reach::Full),
         // One's own identity needs no role.
         Action::IssueToken
         | Action::ValidateToken

@@ -52,6 +52,13 @@ pub enum Action {
     /// Check a message authentication code.
     VerifyMac,
 
+    /// Decrypt with one key and encrypt with another, inside.
+    ReEncrypt,
+    /// Make a key pair, its private half wrapped.
+    GenerateDataKeyPair,
+    /// Agree on a secret with a peer.
+    DeriveSharedSecret,
+
     /// Exchange a credential for a token.
     IssueToken,
     /// Ask whether a token is valid, and for whom.
@@ -86,7 +93,7 @@ pub enum Effect {
 
 impl Action {
     /// Every action, in the order of the documentation.
-    pub const ALL: [Action; 33] = [
+    pub const ALL: [Action; 36] = [
         Action::CreateKey,
         Action::DescribeKey,
         Action::ListKeys,
@@ -110,6 +117,9 @@ impl Action {
         Action::GetPublicKey,
         Action::GenerateMac,
         Action::VerifyMac,
+        Action::ReEncrypt,
+        Action::GenerateDataKeyPair,
+        Action::DeriveSharedSecret,
         Action::IssueToken,
         Action::ValidateToken,
         Action::RevokeToken,
@@ -148,6 +158,9 @@ impl Action {
             Action::GetPublicKey => "GetPublicKey",
             Action::GenerateMac => "GenerateMac",
             Action::VerifyMac => "VerifyMac",
+            Action::ReEncrypt => "ReEncrypt",
+            Action::GenerateDataKeyPair => "GenerateDataKeyPair",
+            Action::DeriveSharedSecret => "DeriveSharedSecret",
             Action::IssueToken => "IssueToken",
             Action::ValidateToken => "ValidateToken",
             Action::RevokeToken => "RevokeToken",
@@ -177,7 +190,9 @@ impl Action {
             | Action::UpdateKeyDescription => Some("kms:cmk:update"),
             Action::CountKeys => Some("kms:cmk:getInstance"),
             Action::ShowQuotas => Some("kms:cmk:getQuota"),
-            Action::Encrypt | Action::Decrypt => Some("kms:cmk:crypto"),
+            Action::Encrypt | Action::Decrypt | Action::ReEncrypt => Some("kms:cmk:crypto"),
+            Action::GenerateDataKeyPair => Some("kms:cmk:createDataKeyPair"),
+            Action::DeriveSharedSecret => Some("kms:cmk:deriveSharedSecret"),
             Action::GenerateDataKey | Action::GenerateDataKeyWithoutPlaintext => {
                 Some("kms:dek:create")
             }
@@ -220,6 +235,9 @@ impl Action {
             | Action::GetPublicKey
             | Action::GenerateMac
             | Action::VerifyMac
+            | Action::ReEncrypt
+            | Action::GenerateDataKeyPair
+            | Action::DeriveSharedSecret
             | Action::IssueToken
             | Action::ValidateToken
             | Action::ListProjects

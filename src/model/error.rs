@@ -130,6 +130,8 @@ pub enum Unfit {
     CannotWrap,
     /// It is not for message authentication codes.
     NotForMacs,
+    /// It is not for agreeing on secrets.
+    NotForAgreement,
 }
 
 /// The result of a verb.

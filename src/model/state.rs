@@ -113,7 +113,8 @@ const fn row(action: Action) -> Option<[Verdict; 4]> {
         Action::Encrypt | Action::Decrypt | Action::GenerateDataKey
         | Action::GenerateDataKeyWithoutPlaintext | Action::EncryptDataKey
         | Action::DecryptDataKey | Action::Sign | Action::Verify | Action::GetPublicKey
-        | Action::GenerateMac | Action::VerifyMac
+        | Action::GenerateMac | Action::VerifyMac | Action::ReEncrypt
+        | Action::GenerateDataKeyPair | Action::DeriveSharedSecret
                                   => Some([Allow,        IsDisabled,   IsLeaving,       NeedsMaterial]),
         // Not about one key, or (destroying) decided by the clock instead.
         Action::CreateKey | Action::ListKeys | Action::CountKeys | Action::ShowQuotas

@@ -6,6 +6,7 @@ use super::fit;
 use crate::crypto::algorithm::EncryptionAlgorithm;
 use crate::crypto::blob::{self, BoundContext, Header, Place};
 use crate::crypto::digest::DigestAlgorithm;
+use crate::crypto::material::{Material, MaterialKind};
 use crate::crypto::secret::Secret;
 use crate::crypto::{CryptoError, asymmetric};
 use crate::kms::{Context, material_kind};
@@ -105,6 +106,110 @@ pub async fn decrypt(
         .await?
         .map_err(|_| Error::InvalidCiphertext)?;
     Ok((key, plaintext))
+}
+
+/// One side of [`re_encrypt`].
+pub struct Side<'a> {
+    /// The key; a symmetric ciphertext names its own.
+    pub key: Option<&'a KeyRef>,
+    /// The name of the algorithm.
+    pub algorithm: &'a str,
+    /// What the ciphertext is bound to.
+    pub binding: &'a Binding,
+}
+
+/// Decrypts with one key and encrypts with another; the plaintext stays inside. Gives the key that
+/// had encrypted, the one that has now, and the new ciphertext.
+///
+/// # Errors
+/// As [`decrypt`] and [`encrypt`].
+pub async fn re_encrypt(
+    cx: &mut Context,
+    source: Side<'_>,
+    destination: Side<'_>,
+    ciphertext: &[u8],
+) -> Result<(Key, Key, Vec<u8>)> {
+    let (from, plaintext) =
+        decrypt(cx, source.key, source.algorithm, source.binding, ciphertext).await?;
+    // The record's key is the one that is encrypted with in the end.
+    cx.note(format!("from {}", from.id));
+    let to = destination
+        .key
+        .ok_or_else(|| Error::Missing("destination_key_id".into()))?;
+    let (to, ciphertext) = encrypt(
+        cx,
+        to,
+        destination.algorithm,
+        destination.binding,
+        plaintext.expose(),
+    )
+    .await?;
+    Ok((from, to, ciphertext))
+}
+
+/// A new key pair: its public half (SubjectPublicKeyInfo, DER), its private half (PKCS#8, DER) and
+/// the private half wrapped.
+///
+/// # Errors
+/// [`Error::UnfitKey`]; [`Error::SpecNotOffered`] when this build cannot make such a pair.
+pub async fn generate_data_key_pair(
+    cx: &mut Context,
+    key: &KeyRef,
+    binding: &Binding,
+    kind: PairKind,
+) -> Result<(Key, Vec<u8>, Secret, Vec<u8>)> {
+    let key = cx.key(key).await?;
+    fit::must_wrap(&key)?;
+    let kind = kind.material();
+    if !kind.is_supported() {
+        return Err(Error::SpecNotOffered(kind.name()));
+    }
+    let env = cx.env().clone();
+    let pair = cx
+        .kms()
+        .slowly(move || Material::generate(kind, env.entropy()))
+        .await?
+        .map_err(fault)?;
+    let public = pair.public_key_der().map_err(fault)?;
+    let private = pair.into_data_key();
+    let wrapped = seal(cx, &key, binding, private.expose()).await?;
+    Ok((key, public, private, wrapped))
+}
+
+/// What kind of key pair to make.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PairKind {
+    /// RSA with a modulus of 2048 bits.
+    Rsa2048,
+    /// RSA with a modulus of 3072 bits.
+    Rsa3072,
+    /// RSA with a modulus of 4096 bits.
+    Rsa4096,
+    /// The NIST curve P-256.
+    P256,
+    /// The NIST curve P-384.
+    P384,
+    /// The NIST curve P-521.
+    P521,
+    /// The SECG curve secp256k1.
+    Secp256k1,
+    /// SM2.
+    Sm2,
+}
+
+impl PairKind {
+    const fn material(self) -> MaterialKind {
+        match self {
+            PairKind::Rsa2048 => MaterialKind::Rsa2048,
+            PairKind::Rsa3072 => MaterialKind::Rsa3072,
+            PairKind::Rsa4096 => MaterialKind::Rsa4096,
+            PairKind::P256 => MaterialKind::EcP256,
+            PairKind::P384 => MaterialKind::EcP384,
+            PairKind::P521 => MaterialKind::EcP521,
+            PairKind::Secp256k1 => MaterialKind::Secp256k1,
+            PairKind::Sm2 => MaterialKind::Sm2,
+        }
+    }
 }
 
 /// A new data key of so many bytes, with its wrapped form.

@@ -54,6 +54,11 @@ pub(super) fn must_mac(key: &Key) -> Result<()> {
     refuse((key.usage != KeyUsage::GenerateVerifyMac).then_some(Unfit::NotForMacs))
 }
 
+/// The key must be for agreeing on secrets.
+pub(super) fn must_agree(key: &Key) -> Result<()> {
+    refuse((key.usage != KeyUsage::KeyAgreement).then_some(Unfit::NotForAgreement))
+}
+
 fn refuse(unfit: Option<Unfit>) -> Result<()> {
     unfit.map_or(Ok(()), |unfit| Err(Error::UnfitKey(unfit)))
 }

@@ -2,6 +2,7 @@
 //!
 //! They never learn which dialect is speaking.
 
+pub mod agreements;
 pub mod ciphers;
 mod fit;
 pub mod identity;

@@ -296,6 +296,34 @@ def uses(kms):
         body=kms_v2.GenRandomRequestBody(random_data_length="512"))).random_data
     check("gen-random", len(data), 128)
 
+    other = create(kms).key_id
+    moved = kms.re_encrypt(kms_v2.ReEncryptRequest(body=kms_v2.ReEncryptRequestBody(
+        cipher_text=encrypted.cipher_text, source_additional_authenticated_data=aad,
+        destination_key_id=other)))
+    check("re-encrypt", (moved.source_key_id, moved.key_id), (key, other))
+    for call, request, body, spec in (
+        (kms.create_rsa_datakey_pair, kms_v2.CreateRsaDatakeyPairRequest,
+         kms_v2.CreateRsaDatakeyPairRequestBody, "RSA_2048"),
+        (kms.create_ec_datakey_pair, kms_v2.CreateEcDatakeyPairRequest,
+         kms_v2.CreateEcDatakeyPairRequestBody, "ECC_NIST_P256"),
+    ):
+        pair = call(request(body=body(key_id=key, key_spec=spec)))
+        private = serialization.load_der_private_key(
+            base64.b64decode(pair.private_key_plain_text), None)
+        public = serialization.load_der_public_key(base64.b64decode(pair.public_key))
+        check(f"a pair of {spec}", private.public_key(), public)
+    agree = create(kms, key_spec="EC_P256", key_usage="KEY_AGREEMENT").key_id
+    peer = ec.generate_private_key(ec.SECP256R1())
+    agreed = kms.derive_shared_secret(kms_v2.DeriveSharedSecretRequest(
+        body=kms_v2.DeriveSharedSecretRequestBody(
+            key_id=agree, key_agreement_algorithm="ECDH", public_key=base64.b64encode(
+                peer.public_key().public_bytes(
+                    serialization.Encoding.DER,
+                    serialization.PublicFormat.SubjectPublicKeyInfo)).decode())))
+    shown = operate(kms.show_public_key, kms_v2.ShowPublicKeyRequest, agree).public_key
+    check("derive-shared-secret", base64.b64decode(agreed.shared_secret),
+          peer.exchange(ec.ECDH(), serialization.load_pem_public_key(shown.encode())))
+
     signer = create(kms, key_spec="EC_P256", key_usage="SIGN_VERIFY").key_id
     signed = kms.sign(kms_v2.SignRequest(body=kms_v2.SignRequestBody(
         key_id=signer, message="aGVsbG8=", signing_algorithm="ECDSA_SHA_256", message_type="RAW")))

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use kmsd::crypto::hash::sha256_hex;
 use serde_json::{Value, json};
 
-use crate::support::calls::base64;
+use crate::support::calls::{PEER, base64};
 use crate::support::{Db, TestServer, on_both};
 
 on_both!(
@@ -19,6 +19,9 @@ on_both!(
     authentication_codes_hold_and_others_do_not,
     keys_of_the_wrong_kind_are_told_so,
     disabling_stops_a_key_at_once_i_35,
+    data_is_encrypted_anew_without_leaving,
+    key_pairs_are_made_and_their_private_halves_open,
+    both_sides_agree_on_a_secret,
 );
 
 async fn encrypt(server: &TestServer, key: &str, more: Value) -> String {
@@ -538,5 +541,141 @@ async fn disabling_stops_a_key_at_once_i_35(db: Db) {
         .call("decrypt-data", opened)
         .await
         .refused(400, "KMS.0210");
+    server.stop().await;
+}
+
+async fn data_is_encrypted_anew_without_leaving(db: Db) {
+    let server = TestServer::start(db).await;
+    let (old, new) = (
+        server.create("old", json!({})).await,
+        server.create("new", json!({})).await,
+    );
+    let bound = json!({ "additional_authenticated_data": "a" });
+    let ciphertext = encrypt(&server, &old, bound).await;
+    let body = json!({
+        "cipher_text": ciphertext,
+        "source_additional_authenticated_data": "a",
+        "destination_key_id": new,
+        "destination_additional_authenticated_data": "b",
+    });
+    let moved = server.call("re-encrypt", body).await.ok(200);
+    assert_eq!(
+        (&moved["source_key_id"], &moved["key_id"]),
+        (&json!(old), &json!(new))
+    );
+    let body = json!({
+        "cipher_text": moved["cipher_text"], "additional_authenticated_data": "b",
+    });
+    let opened = server.call("decrypt-data", body).await.ok(200);
+    assert_eq!(
+        (&opened["key_id"], &opened["plain_text"]),
+        (&json!(new), &json!("card=4111"))
+    );
+    let unbound = json!({ "cipher_text": ciphertext, "destination_key_id": new });
+    server
+        .call("re-encrypt", unbound)
+        .await
+        .refused(400, "KMS.2201");
+
+    // A data key stays a data key.
+    let made = server
+        .call("create-datakey", json!({ "key_id": old }))
+        .await
+        .ok(200);
+    let body = json!({ "cipher_text": made["cipher_text"], "destination_key_id": new });
+    let moved = server.call("re-encrypt", body.clone()).await.ok(200);
+    let unwrap = json!({
+        "key_id": new, "cipher_text": moved["cipher_text"], "datakey_cipher_length": "32",
+    });
+    let opened = server.call("decrypt-datakey", unwrap).await.ok(200);
+    assert_eq!(opened["data_key"], made["plain_text"]);
+    server
+        .call("disable-key", json!({ "key_id": new }))
+        .await
+        .ok(200);
+    server
+        .call("re-encrypt", body)
+        .await
+        .refused(400, "KMS.0209");
+    server.stop().await;
+}
+
+async fn key_pairs_are_made_and_their_private_halves_open(db: Db) {
+    let server = TestServer::start(db).await;
+    let key = server.create("k", json!({})).await;
+    for (call, spec) in [
+        ("create-rsa-datakey-pair", "RSA_2048"),
+        ("create-ec-datakey-pair", "ECC_NIST_P256"),
+        ("create-ec-datakey-pair", "ECC_NIST_P521"),
+        ("create-ec-datakey-pair", "ECC_SECG_P256K1"),
+        ("create-ec-datakey-pair", "SM2"),
+    ] {
+        let body = json!({ "key_id": key, "key_spec": spec });
+        let made = server.call(call, body).await.ok(200);
+        let wrapped = json!({ "cipher_text": made["private_key_cipher_text"] });
+        let opened = server.call("decrypt-data", wrapped).await.ok(200);
+        assert_eq!(
+            opened["plain_text_base64"], made["private_key_plain_text"],
+            "{spec}"
+        );
+        let body = json!({ "key_id": key, "key_spec": spec, "with_plain_text": false });
+        let made = server.call(call, body).await.ok(200);
+        assert!(made.get("private_key_plain_text").is_none());
+    }
+    let body = json!({ "key_id": key, "key_spec": "ECC_NIST_P256" });
+    server
+        .call("create-rsa-datakey-pair", body)
+        .await
+        .refused(400, "KMS.0308");
+    server.stop().await;
+}
+
+async fn both_sides_agree_on_a_secret(db: Db) {
+    let server = TestServer::start(db).await;
+    for spec in ["EC_P256", "EC_P384", "SECP256K1", "SM2"] {
+        let members = json!({ "key_spec": spec, "key_usage": "KEY_AGREEMENT" });
+        let mut sides = Vec::new();
+        for name in ["a", "b"] {
+            let key = server
+                .create(&format!("{spec}-{name}"), members.clone())
+                .await;
+            let shown = server
+                .call("get-publickey", json!({ "key_id": key }))
+                .await
+                .ok(200);
+            let pem = shown["public_key"].as_str().unwrap();
+            let lines: Vec<&str> = pem.lines().filter(|line| !line.starts_with('-')).collect();
+            sides.push((key, lines.concat()));
+        }
+        let mut secrets = Vec::new();
+        for (mine, theirs) in [(0, 1), (1, 0)] {
+            let body = json!({
+                "key_id": sides[mine].0,
+                "key_agreement_algorithm": "ECDH",
+                "public_key": sides[theirs].1,
+            });
+            let agreed = server.call("derive-shared-secret", body).await.ok(200);
+            secrets.push(agreed["shared_secret"].clone());
+        }
+        assert_eq!(secrets[0], secrets[1], "{spec}");
+        let body = json!({
+            "key_id": sides[0].0, "key_agreement_algorithm": "ECDH", "public_key": "MFkw",
+        });
+        server
+            .call("derive-shared-secret", body)
+            .await
+            .refused(400, "KMS.0308");
+    }
+    let signer = server
+        .create(
+            "signer",
+            json!({ "key_spec": "EC_P256", "key_usage": "SIGN_VERIFY" }),
+        )
+        .await;
+    let body = json!({ "key_id": signer, "key_agreement_algorithm": "ECDH", "public_key": PEER });
+    server
+        .call("derive-shared-secret", body)
+        .await
+        .refused(400, "KMS.0308");
     server.stop().await;
 }

@@ -11,7 +11,7 @@ pub struct KeyCall {
     pub name: &'static str,
     /// The state in which a key must be for it, by its number; `None` when it is about no key.
     pub needs: Option<&'static str>,
-    /// The spec of a key that can do it.
+    /// The spec of a key that can do it, and its usage when that is not the default.
     pub spec: &'static str,
     /// A body that is in order, for a key's id or, in create-key, a name. A ciphertext in it names
     /// the key and does not open; `TestServer::body_for` has one that does.
@@ -69,6 +69,9 @@ const fn read(action: Action, name: &'static str) -> KeyCall {
 fn named(key: &str) -> Value {
     json!({ "key_id": key })
 }
+
+/// A public key on P-256: SubjectPublicKeyInfo, DER, Base64.
+pub const PEER: &str = "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEPteijsZI7c5dW34lL2sqr7tEg1EUoks8qo9xD2SZO8JXEaNM3JIpCAtjnwmXf+t8qR7M4WSb/qithccrIGrefg==";
 
 /// Sixteen zeros, and their SHA-256.
 const DATA_KEY_AND_DIGEST: &str = "00000000000000000000000000000000\
@@ -162,6 +165,30 @@ pub const KEY_CALLS: &[KeyCall] = &[
             })
         },
     ),
+    uses(
+        Action::ReEncrypt,
+        "re-encrypt",
+        "AES_256",
+        |key| json!({ "cipher_text": base64(&forged(key)), "destination_key_id": key }),
+    ),
+    uses(
+        Action::GenerateDataKeyPair,
+        "create-ec-datakey-pair",
+        "AES_256",
+        |key| json!({ "key_id": key, "key_spec": "ECC_NIST_P256" }),
+    ),
+    uses(
+        Action::GenerateDataKeyPair,
+        "create-rsa-datakey-pair",
+        "AES_256",
+        |key| json!({ "key_id": key, "key_spec": "RSA_2048" }),
+    ),
+    uses(
+        Action::DeriveSharedSecret,
+        "derive-shared-secret",
+        "EC_P256 KEY_AGREEMENT",
+        |key| json!({ "key_id": key, "key_agreement_algorithm": "ECDH", "public_key": PEER }),
+    ),
     call(
         Action::GenerateRandom,
         "gen-random",
@@ -206,7 +233,10 @@ pub const KEY_CALLS: &[KeyCall] = &[
 
 /// What create-key is told for a key of a spec that can do what the calls ask for.
 pub fn spec_members(spec: &str) -> Value {
-    json!({ "key_spec": spec })
+    match spec.split_once(' ') {
+        None => json!({ "key_spec": spec }),
+        Some((spec, usage)) => json!({ "key_spec": spec, "key_usage": usage }),
+    }
 }
 
 /// The call that an action is.

@@ -363,7 +363,7 @@ impl TestServer {
     pub async fn body_for(&self, call: &calls::KeyCall, key: &str) -> Value {
         let mut body = (call.body)(key);
         let made = match call.name {
-            "decrypt-data" => {
+            "decrypt-data" | "re-encrypt" => {
                 {
                     self.call(
                         "encrypt-data",
