@@ -269,7 +269,15 @@ impl Config {
     /// [`Faults`], one sentence each.
     pub fn read(flags: &Flags) -> Result<Self, Faults> {
         #[expect(clippy::disallowed_methods, reason = "this is the one file that may")]
-        Self::read_from(flags, std::env::vars().collect())
+        Self::read_from(
+            flags,
+            // What is no text is none of ours.
+            std::env::vars_os()
+                .filter_map(|(name, value)| {
+                    Some((name.into_string().ok()?, value.into_string().ok()?))
+                })
+                .collect(),
+        )
     }
 
     fn read_from(flags: &Flags, environment: HashMap<String, String>) -> Result<Self, Faults> {
@@ -368,6 +376,15 @@ impl Config {
     /// The region that is meant when a request names none.
     pub fn home_region(&self) -> &Region {
         &self.regions[0]
+    }
+
+    /// How clients speak to kmsd, or to the proxy that ends TLS in front of it.
+    pub fn scheme(&self) -> &'static str {
+        if self.tls.is_some() || !self.proxies.is_empty() {
+            "https"
+        } else {
+            "http"
+        }
     }
 
     /// Whether the listener can be reached from other machines.
@@ -550,7 +567,12 @@ impl Settings {
                     database_connections: self.database_connections,
                     regions,
                     tls,
-                    proxies: self.tls.terminated_by_proxy,
+                    proxies: self
+                        .tls
+                        .terminated_by_proxy
+                        .iter()
+                        .map(IpAddr::to_canonical)
+                        .collect(),
                     workers: self.workers,
                     log_format: self.log.format,
                     log_level: self.log.level,

@@ -79,3 +79,10 @@ pub const PLAINTEXT_BYTES: usize = 4096;
 
 /// Bytes of a data key (contract, section 7.3).
 pub const DATA_KEY_BYTES: u64 = 1024;
+
+/// How long PostgreSQL may take for one statement before it counts as unavailable. Its own limit is
+/// shorter, but a server that hangs does not keep it.
+pub const DATABASE_TIME: Duration = Duration::from_secs(3);
+
+/// Uses of RSA keys that may wait; each takes a few milliseconds.
+pub const SLOW_USES_WAITING: usize = 512;

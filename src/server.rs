@@ -46,30 +46,28 @@ impl Server {
         let config = kms.config();
         let state = web::Data::new(State {
             routes: Routes::default(),
-            scheme: if config.tls.is_some() {
-                "https"
-            } else {
-                "http"
-            },
+            scheme: config.scheme(),
             kms: kms.clone(),
         });
         let cannot = |what: SocketAddr, error: std::io::Error| {
             StartError(format!("cannot listen on {what}: {error}"))
         };
-        let mut server = HttpServer::new(move || {
+        let workers = match config.workers {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            workers => workers,
+        };
+        let server = HttpServer::new(move || {
             App::new()
                 .app_data(state.clone())
                 .default_service(web::to(answer))
         })
-        .max_connections(config.limits.connections)
+        .max_connections(config.limits.connections.div_ceil(workers).max(1))
         .client_request_timeout(limits::HEAD_TIME)
         .client_disconnect_timeout(Duration::from_secs(2))
         .keep_alive(KeepAlive::Timeout(Duration::from_secs(75)))
         .shutdown_timeout(limits::STOP_SECONDS)
-        .disable_signals();
-        if config.workers > 0 {
-            server = server.workers(config.workers);
-        }
+        .disable_signals()
+        .workers(workers);
         let server = match &config.tls {
             None => server.bind(config.listen),
             Some(tls) => server.bind_rustls_0_23(config.listen, crate::tls::server_config(tls)?),
@@ -234,19 +232,23 @@ fn base_url(state: &State, headers: &HeaderMap) -> String {
 
 /// Where a request came from. What a header says counts only when a known proxy sent it.
 fn client_address(state: &State, http: &HttpRequest) -> Option<IpAddr> {
-    let peer = http.peer_addr().map(|peer| peer.ip())?;
+    let peer = http.peer_addr().map(|peer| peer.ip().to_canonical())?;
     let proxies = &state.kms.config().proxies;
     if !proxies.contains(&peer) {
         return Some(peer);
     }
-    let forwarded = http
+    // Some proxies add a line of their own below what the client sent: the last hop is the last of
+    // the last line.
+    let lines: Vec<&str> = http
         .headers()
-        .get("x-forwarded-for")
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
-    forwarded
+        .get_all("x-forwarded-for")
+        .map(|value| value.to_str().unwrap_or("?"))
+        .collect();
+    lines
+        .join(",")
         .rsplit(',')
         .map_while(|hop| hop.trim().parse::<IpAddr>().ok())
+        .map(|hop| hop.to_canonical())
         .find(|hop| !proxies.contains(hop))
         .or(Some(peer))
 }

@@ -1,6 +1,6 @@
 //! `kmsd iam`: whom there is.
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -236,11 +236,12 @@ impl Iam {
         };
         kms.store().close().await;
         let answer = answer.map_err(|error| StartError(error.to_string()))?;
-        if self.json {
-            println!("{}", answer.json);
-        } else {
-            println!("{}", answer.text.trim_end());
-        }
+        let text = match self.json {
+            true => answer.json.to_string(),
+            false => answer.text.trim_end().to_owned(),
+        };
+        // Whoever closed our output does not want to read it; the change is made.
+        let _ = writeln!(std::io::stdout(), "{text}");
         Ok(())
     }
 }

@@ -223,11 +223,7 @@ impl Welcome {
 
     fn print(&self, kms: &Kms, server: &Server) {
         let config = kms.config();
-        let scheme = if config.tls.is_some() {
-            "https"
-        } else {
-            "http"
-        };
+        let scheme = config.scheme();
         let mut address = server.address;
         if address.ip().is_unspecified() {
             // Every address is none that one could type.

@@ -62,6 +62,7 @@ pub struct Kms {
     refusals: RefusalMeter,
     metrics: Metrics,
     slow_work: Bench,
+    slow_uses: Bench,
     open_material: OpenMaterial,
     issuers: Vec<Issuer>,
     keystone: Option<Keystone>,
@@ -163,6 +164,7 @@ impl Kms {
                 metrics: Metrics::new(),
                 open_material: OpenMaterial::new(),
                 slow_work: Bench::new(limits::SLOW_AT_ONCE, limits::SLOW_WAITING),
+                slow_uses: Bench::new(limits::SLOW_AT_ONCE, limits::SLOW_USES_WAITING),
                 issuers,
                 keystone,
                 high_water,
@@ -302,6 +304,18 @@ impl Kms {
             &wrapped.sealed_key,
         )
         .map_err(|_| Error::Internal(format!("the key of project {project} does not open")))
+    }
+
+    /// Runs what takes milliseconds beside the event loop: uses of RSA keys, which do not wait behind
+    /// the search for new ones.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] at once when too many wait already.
+    pub async fn uses_slowly<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T> {
+        self.slow_uses.run(work).await
     }
 
     /// Runs what takes long beside the event loop, a few at a time, so that it cannot delay a fast

@@ -21,14 +21,11 @@ impl RefusalMeter {
     /// Whether this refusal gets a record of its own, and how many before it did not.
     pub fn admit(&self, source: Option<IpAddr>, now: Timestamp) -> Option<u64> {
         let mut windows = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if windows.len() >= limits::METERED_SOURCES && !windows.contains_key(&source) {
+        let is_full = windows.len() >= limits::METERED_SOURCES;
+        if source.is_some() && is_full && !windows.contains_key(&source) {
             // Beyond that many sources at once they share one window.
             drop(windows);
-            return if source.is_some() {
-                self.admit(None, now)
-            } else {
-                None
-            };
+            return self.admit(None, now);
         }
         let window = windows.entry(source).or_insert(RefusalWindow {
             second: now.seconds(),

@@ -122,6 +122,11 @@ impl KeySpec {
         self.row().1
     }
 
+    /// Whether finding a key, or using its private half, takes milliseconds: RSA.
+    pub const fn is_slow(self) -> bool {
+        matches!(self, KeySpec::Rsa2048 | KeySpec::Rsa3072 | KeySpec::Rsa4096)
+    }
+
     /// What a key of this spec may be made for, the default first.
     pub const fn usages(self) -> &'static [KeyUsage] {
         self.row().2

@@ -102,7 +102,7 @@ pub async fn decrypt(
     let ciphertext = ciphertext.to_vec();
     let plaintext = cx
         .kms()
-        .slowly(move || asymmetric::decrypt(&material, algorithm, &ciphertext))
+        .uses_slowly(move || asymmetric::decrypt(&material, algorithm, &ciphertext))
         .await?
         .map_err(|_| Error::InvalidCiphertext)?;
     Ok((key, plaintext))

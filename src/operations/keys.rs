@@ -270,10 +270,11 @@ async fn new_material(cx: &Context, spec: KeySpec) -> Result<Material> {
     }
     let env = cx.env().clone();
     let generate = move || Material::generate(kind, env.entropy());
-    let made = match spec.family() {
-        // An RSA key takes up to seconds to find: beside the event loop (threat model I-51).
-        Family::Asymmetric => cx.kms().slowly(generate).await?,
-        Family::Symmetric | Family::Mac => generate(),
+    // An RSA key takes up to seconds to find: beside the event loop (threat model I-51).
+    let made = if spec.is_slow() {
+        cx.kms().slowly(generate).await?
+    } else {
+        generate()
     };
     made.map_err(|error| Error::Internal(format!("material of {}: {error}", spec.name())))
 }

@@ -81,7 +81,6 @@ pub async fn step(kms: &Arc<Kms>, guard: &mut TimeGuard) -> Result<Vec<Destroyed
     kms.throttle().forget_idle();
     settle_refusals(kms).await?;
     let now = kms.now();
-    kms.store().forget_ended_tokens(now).await?;
 
     let mark = kms.store().high_water().await?;
     let state = guard.judge(mark, now, kms.env().monotonic());
@@ -118,6 +117,9 @@ pub async fn step(kms: &Arc<Kms>, guard: &mut TimeGuard) -> Result<Vec<Destroyed
     }
     kms.store().raise_high_water(now).await?;
     kms.set_high_water(now);
+    // With room for a clock that leapt by less than the guard sees: a token must stay revoked when
+    // the clock is put right.
+    kms.store().forget_ended_tokens(now.minus(LEAP)).await?;
 
     let mut destroyed = Vec::new();
     loop {

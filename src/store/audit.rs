@@ -73,7 +73,9 @@ pub(super) async fn append_group(
 ) -> sqlx::Result<()> {
     for rows in records.chunks(ROWS) {
         let mut query = QueryBuilder::<Postgres>::new(INSERT);
+        // Sent again after a connection broke, what is there already is passed over.
         push_rows!(query, writer, rows)
+            .push(" ON CONFLICT (writer, seq) DO NOTHING")
             .build()
             .execute(pool)
             .await?;

@@ -104,7 +104,11 @@ impl Store {
         match self.db() {
             Db::Postgres { pool, .. } => {
                 let seq = self.queue.reserve_seqs(1);
-                match commit_on_postgres(pool, &writes, &record, &self.queue.writer, seq).await {
+                let commit = commit_on_postgres(pool, &writes, &record, &self.queue.writer, seq);
+                let done = timeout(limits::DATABASE_TIME, commit)
+                    .await
+                    .unwrap_or(Err(Commit::Unknown(sqlx::Error::PoolTimedOut)));
+                match done {
                     Err(Commit::Unknown(cause)) => self.find_out(seq, &cause).await,
                     Err(Commit::Failed(error)) => Err(error),
                     Ok(()) => Ok(()),
@@ -350,7 +354,16 @@ impl Committer {
                 } else {
                     relaxed.clone()
                 };
-                self.records_on_postgres(&pool, group).await
+                timeout(
+                    limits::DATABASE_TIME,
+                    self.records_on_postgres(&pool, group),
+                )
+                .await
+                .unwrap_or_else(|_| {
+                    Err(StoreError::Unavailable(
+                        "the database took too long for an audit record".into(),
+                    ))
+                })
             }
             Db::Sqlite { write, .. } => {
                 let write = write.clone();
@@ -373,10 +386,7 @@ impl Committer {
         // records' numbers keep it from being written twice.
         match audit::append_group(pool, &self.writer, &records).await {
             Err(error) if super::is_dead_connection(&error) => {
-                match audit::append_group(pool, &self.writer, &records).await {
-                    Err(sqlx::Error::Database(e)) if e.is_unique_violation() => {}
-                    again => again?,
-                }
+                audit::append_group(pool, &self.writer, &records).await?;
             }
             done => done?,
         }

@@ -525,6 +525,17 @@ pub(super) async fn insert_domain(tx: &mut Tx<'_>, domain: &Sealed<Domain>) -> R
 
 pub(super) async fn insert_project(tx: &mut Tx<'_>, new: &NewProject) -> Result<()> {
     let Sealed { value, seal } = &new.project;
+    let was_there: Option<(String,)> = on!(tx, conn => {
+        sqlx::query_as(
+            "SELECT project_id FROM tombstones WHERE project_id = $1 AND region = '' AND key_id = ''",
+        )
+        .bind(value.id.as_str())
+        .fetch_optional(conn)
+        .await
+    })?;
+    if was_there.is_some() {
+        return Err(StoreError::AlreadyExists);
+    }
     change!(
         tx,
         "INSERT INTO projects (id, domain_id, name, account_id, created_at, seal) \
@@ -577,6 +588,13 @@ pub(super) async fn delete_project(tx: &mut Tx<'_>, id: &ProjectId) -> Result<()
     change!(
         tx,
         "DELETE FROM project_keys WHERE project_id = $1",
+        id.as_str()
+    );
+    // What is left of it keeps its id from being used again: processes hold its key opened.
+    change!(
+        tx,
+        "INSERT INTO tombstones (project_id, region, key_id, revision, destroyed_at) \
+         VALUES ($1, '', '', 0, 0)",
         id.as_str()
     );
     let deleted = change!(tx, "DELETE FROM projects WHERE id = $1", id.as_str());

@@ -17,6 +17,7 @@ use sqlx::sqlite::{
 
 use crate::crypto::row::RowSeal;
 use crate::crypto::secret::Secret;
+use crate::limits;
 
 pub mod audit;
 mod commit;
@@ -128,10 +129,14 @@ enum Db {
 macro_rules! read {
     ($store:expr, $db:ident => $body:expr) => {
         match $store.db() {
-            $crate::store::Db::Postgres { pool: $db, .. } => match $body {
-                Err(error) if $crate::store::is_dead_connection(&error) => $body,
-                done => done,
-            },
+            $crate::store::Db::Postgres { pool: $db, .. } => {
+                match $crate::store::in_time(async { $body }).await {
+                    Err(error) if $crate::store::is_dead_connection(&error) => {
+                        $crate::store::in_time(async { $body }).await
+                    }
+                    done => done,
+                }
+            }
             $crate::store::Db::Sqlite { read: $db, .. } => $body,
         }
     };
@@ -168,6 +173,13 @@ impl Tx<'_> {
             Tx::Sqlite(tx) => tx.commit().await,
         }
     }
+}
+
+/// Gives up on a server that does not answer: its own time limits do not help when it hangs.
+pub(crate) async fn in_time<T>(asked: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
+    tokio::time::timeout(limits::DATABASE_TIME, asked)
+        .await
+        .unwrap_or(Err(sqlx::Error::PoolTimedOut))
 }
 
 /// Whether the error says that the connection was dead before the statement reached the server.
@@ -355,7 +367,14 @@ async fn open_sqlite(path: &std::path::Path) -> Result<Db> {
             .max_lifetime(None)
             .idle_timeout(None)
     };
-    let write = pool(1).connect_with(file.clone()).await?;
+    let write = pool(1)
+        // When the disk is full SQLite rolls back by itself, and the driver goes on counting a
+        // transaction that is not there: such a connection is replaced.
+        .before_acquire(|conn, _| {
+            Box::pin(async move { Ok(!sqlx::Connection::is_in_transaction(conn)) })
+        })
+        .connect_with(file.clone())
+        .await?;
     sqlx::migrate!("migrations/sqlite")
         .run(&write)
         .await

@@ -209,5 +209,7 @@ async fn register_project(
     }
     // Another call may have been faster; and an account id may have been taken.
     let row = kms.store().find_project(&id).await?;
-    Ok(row.ok_or(Error::Conflict)?.open(kms.key().row())?)
+    Ok(row
+        .ok_or(Error::InvalidToken("its project was removed here"))?
+        .open(kms.key().row())?)
 }
