@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use sqlx::{Connection, PgPool, SqlitePool};
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::timeout;
+use tokio::time::{MissedTickBehavior, timeout};
 
 use super::{Db, Result, Sealed, Store, StoreError, Tx, audit, identity, keys, on, read};
 use crate::limits;
@@ -315,6 +315,8 @@ impl Committer {
     ) {
         let mut group = Vec::with_capacity(GROUP);
         let mut flush_due = tokio::time::interval(FLUSH_AFTER);
+        // A flush that fails takes long; between two of them the inbox has its turn.
+        flush_due.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 // First, because under load there is always another group.
