@@ -154,9 +154,14 @@ async fn serve(config: Config) -> Result<(), StartError> {
     let stop = stop_signal()?;
     let (kms, _) = Kms::open(config, Env::real(), Purpose::Serve).await?;
     let kms = Arc::new(kms);
-    let welcome = prepare(&kms).await?;
+    let failed = |error: identity::manage::ManageError| StartError(error.to_string());
+    identity::manage::ensure_token_key(&kms)
+        .await
+        .map_err(failed)?;
+    // Before the first account, whose password would be lost if the address were taken.
     let server = Server::start(kms.clone())?;
     announce(&kms, &server);
+    let welcome = first_account(&kms).await.map_err(failed)?;
     if let Some(welcome) = welcome {
         welcome.print(&kms, &server);
     }
@@ -170,16 +175,13 @@ async fn serve(config: Config) -> Result<(), StartError> {
     Ok(())
 }
 
-/// What must be there before calls are served; at the very first start also an account.
-async fn prepare(kms: &Arc<Kms>) -> Result<Option<Welcome>, StartError> {
-    let failed = |error: identity::manage::ManageError| StartError(error.to_string());
-    identity::manage::ensure_token_key(kms)
-        .await
-        .map_err(failed)?;
-    if !identity::manage::is_empty(kms).await.map_err(failed)? {
-        return Ok(None);
+/// The account of the very first start.
+async fn first_account(kms: &Arc<Kms>) -> Result<Option<Welcome>, identity::manage::ManageError> {
+    if identity::manage::is_empty(kms).await? {
+        Welcome::prepare(kms).await
+    } else {
+        Ok(None)
     }
-    Welcome::prepare(kms).await.map_err(failed)
 }
 
 /// What a newcomer needs next, told once.
