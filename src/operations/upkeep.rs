@@ -27,7 +27,7 @@ const PAUSE: Duration = Duration::from_secs(60 * 60);
 const LAG: Duration = Duration::from_secs(5 * 60);
 /// Beyond this distance between our clock and the database's, nothing is destroyed.
 const DISTANCE_FOR_UPKEEP: Duration = Duration::from_secs(5);
-/// Beyond this one nothing is served.
+/// Beyond this one kmsd is not ready either.
 const DISTANCE_FOR_SERVICE: Duration = Duration::from_secs(60);
 
 /// The time guard (threat model 5.5): a clock that leaps must not destroy keys.
@@ -46,7 +46,8 @@ pub enum ClockState {
     Good,
     /// It leapt forward: destruction waits.
     Leapt,
-    /// It fell back behind what was believed before: nothing is destroyed or served.
+    /// It fell back behind what was believed before: nothing is destroyed, and kmsd is not
+    /// ready.
     Behind,
 }
 
