@@ -17,6 +17,9 @@ pub mod kms;
 pub mod operations;
 
 pub mod dialect;
+mod signed;
+
+pub mod aws;
 pub mod huawei;
 
 pub mod server;

@@ -106,6 +106,11 @@ impl Context {
         self.kms.env()
     }
 
+    /// The key that the call names: as it was asked for, until it is found.
+    pub fn key_named(&self) -> &str {
+        &self.note.key_id
+    }
+
     /// The project of the caller's credential.
     ///
     /// # Errors

@@ -26,6 +26,8 @@ pub enum Error {
     NotJson(String),
     /// A mandatory member is missing or empty.
     Missing(String),
+    /// Members break the rules of their dialect's model: the whole sentence.
+    Constraint(String),
     /// A member breaks its rule.
     Invalid {
         /// Which one.
@@ -40,6 +42,8 @@ pub enum Error {
     InvalidToken(&'static str),
     /// The token ended at this moment.
     ExpiredToken(Timestamp),
+    /// The signature is not complete: what is missing.
+    IncompleteSignature(String),
     /// The signature does not hold: the reason.
     BadSignature(String),
     /// User and password do not fit, or the user may not sign in.
@@ -59,6 +63,12 @@ pub enum Error {
 
     /// No such key in the caller's project.
     KeyNotFound,
+    /// What names a key is none of the forms that an id has: the text.
+    NoKeyId(String),
+    /// What names a key is an ARN, and none that this call takes: why.
+    BadArn(String),
+    /// What names a key is an ARN of another region: which.
+    OtherRegion(String),
     /// The key belongs to a cloud service and cannot be changed.
     DefaultKey,
     /// The key's state does not allow the action.
@@ -159,10 +169,11 @@ impl Error {
             Error::Unreadable(_) => "unreadable",
             Error::NotJson(_) => "not-json",
             Error::Missing(_) => "missing-member",
-            Error::Invalid { .. } => "invalid-member",
+            Error::Invalid { .. } | Error::Constraint(_) => "invalid-member",
             Error::NoCredential => "no-credential",
             Error::InvalidToken(_) => "invalid-token",
             Error::ExpiredToken(_) => "expired-token",
+            Error::IncompleteSignature(_) => "incomplete-signature",
             Error::BadSignature(_) => "bad-signature",
             Error::BadPassword => "bad-password",
             Error::NeedsProjectScope => "needs-project-scope",
@@ -172,6 +183,9 @@ impl Error {
             Error::TokenNotFound => "token-not-found",
             Error::NotRevocable => "not-revocable",
             Error::KeyNotFound => "key-not-found",
+            Error::NoKeyId(_) => "no-key-id",
+            Error::BadArn(_) => "bad-arn",
+            Error::OtherRegion(_) => "other-region",
             Error::DefaultKey => "default-key",
             Error::WrongState(..) => "wrong-state",
             Error::NameTaken => "name-taken",
@@ -220,6 +234,7 @@ impl Error {
             Error::NoCredential
                 | Error::InvalidToken(_)
                 | Error::ExpiredToken(_)
+                | Error::IncompleteSignature(_)
                 | Error::BadSignature(_)
                 | Error::BadPassword
                 | Error::NoSuchScope

@@ -15,8 +15,9 @@ const FIRST_VERSION: u32 = 1;
 /// What a new key shall be.
 #[derive(Clone, Debug)]
 pub struct NewKey {
-    /// Its name; unique in project and region, and not ending in `/default`.
-    pub name: KeyName,
+    /// Its name; unique in project and region, and not ending in `/default`. `None` for one that
+    /// nobody else has: its id.
+    pub name: Option<KeyName>,
     /// Its algorithm and size.
     pub spec: KeySpec,
     /// Its usage; `None` for the spec's default.
@@ -55,7 +56,9 @@ pub struct Quota {
 /// [`Error::KeyQuotaReached`].
 pub async fn create(cx: &mut Context, new: NewKey) -> Result<Key> {
     cx.permit()?;
-    name_is_free_to_choose(&new.name)?;
+    if let Some(name) = &new.name {
+        name_is_free_to_choose(name)?;
+    }
     let usage = new.usage.unwrap_or(new.spec.usages()[0]);
     if !new.spec.usages().contains(&usage) {
         return Err(Error::UsageMismatch {
@@ -73,11 +76,12 @@ pub async fn create(cx: &mut Context, new: NewKey) -> Result<Key> {
         Origin::External => None,
         Origin::Kms => Some(new_material(cx, new.spec).await?),
     };
+    let id = KeyId::from_random(cx.env().random());
     let key = Key {
         project: cx.project()?.id.clone(),
         region: cx.region().clone(),
-        id: KeyId::from_random(cx.env().random()),
-        name: new.name,
+        name: new.name.unwrap_or_else(|| KeyName::of_unnamed(&id)),
+        id,
         spec: new.spec,
         usage,
         origin: new.origin,
