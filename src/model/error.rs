@@ -96,6 +96,10 @@ pub enum Error {
     /// A ciphertext does not open: it was altered, or is another key's, or was bound to another
     /// context. Which of them is nobody's business (threat model I-28).
     InvalidCiphertext,
+    /// The attestation document of an enclave is not believed: why, completing "the document …".
+    AttestationRefused(&'static str),
+    /// The operator trusts no enclave, so that no attestation document can be believed.
+    NoEnclaveRoots,
     /// There is no such keystore.
     KeystoreNotFound,
     /// The project has as many keys as it may.
@@ -178,6 +182,8 @@ impl Error {
             Error::DataKeyDigest => "data-key-digest",
             Error::DataKeyLength => "data-key-length",
             Error::InvalidCiphertext => "invalid-ciphertext",
+            Error::AttestationRefused(_) => "attestation-refused",
+            Error::NoEnclaveRoots => "no-enclave-roots",
             Error::KeystoreNotFound => "keystore-not-found",
             Error::KeyQuotaReached => "key-quota-reached",
             Error::Throttled(_) => "throttled",

@@ -310,10 +310,9 @@ fn a_document_is_good_for_five_minutes() {
 fn certificates_are_valid_at_the_time_of_the_call() {
     let later = NOW + 2 * 3600 * 1000;
     let expired = "holds a certificate that is not valid now";
-    let no_root = "holds a certificate that does not lead to a trusted root that is valid now";
     for (root, intermediate, signer, why) in [
         (NOW, NOW, NOW, None),
-        (later, NOW, NOW, Some(no_root)),
+        (later, NOW, NOW, Some(expired)),
         (NOW, later, NOW, Some(expired)),
         (NOW, NOW, later, Some(expired)),
     ] {
@@ -327,23 +326,41 @@ fn certificates_are_valid_at_the_time_of_the_call() {
         };
         assert_eq!(said(&enclave, &enclave.document(NOW)).err(), why);
     }
+
+    // The root's own days count even where the bundle leaves it out.
+    let root = enclave::root(authority("enclaves", later));
+    let intermediate = root.issue(authority("zone", NOW));
+    let signer = intermediate.issue(attester("i-1-enc1", NOW));
+    let enclave = Enclave {
+        root,
+        intermediate,
+        signer,
+    };
+    let mut fields = enclave.fields(NOW);
+    let bundle = Value::Array(vec![Value::Bytes(enclave.intermediate.der.clone())]);
+    set(&mut fields, "cabundle", bundle);
+    assert_eq!(
+        said(&enclave, &enclave.sign(&payload(fields))),
+        Err("holds a certificate that does not lead to a trusted root that is valid now")
+    );
 }
 
 #[test]
 fn a_path_leads_to_a_trusted_root_by_authorities() {
     let enclave = Enclave::new(NOW);
     let document = enclave.document(NOW);
-    let stranger = Enclave::new(NOW);
+    let stranger = enclave::root(authority("strangers", NOW));
     let no_root = "holds a certificate that does not lead to a trusted root that is valid now";
-    for roots in [Roots::default(), roots(&[&stranger.root])] {
+    for roots in [Roots::default(), roots(&[&stranger])] {
         let said = verify(&document, &roots, at(NOW));
         assert_eq!(said, Err(Disbelief(no_root)));
     }
-    // The same names, another's key.
+    verify(&document, &roots(&[&stranger, &enclave.root]), at(NOW)).unwrap();
+    // The same name, another's key.
     let bad = "holds a certificate that is not in order";
-    let said_of = verify(&document, &roots(&[&stranger.root]), at(NOW));
-    assert!(said_of.is_err());
-    verify(&document, &roots(&[&stranger.root, &enclave.root]), at(NOW)).unwrap();
+    let pretender = enclave::root(authority("enclaves", NOW));
+    let said_of = verify(&document, &roots(&[&pretender]), at(NOW));
+    assert_eq!(said_of, Err(Disbelief(bad)));
 
     // The signer's certificate may not issue others, and an authority does not sign documents.
     let below = enclave.signer.issue(attester("below", NOW));
