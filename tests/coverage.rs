@@ -216,6 +216,8 @@ fn refusals() -> Vec<(&'static str, Error)> {
         ("DataKeyDigest", Error::DataKeyDigest),
         ("DataKeyLength", Error::DataKeyLength),
         ("InvalidCiphertext", Error::InvalidCiphertext),
+        ("AttestationRefused", Error::AttestationRefused("x")),
+        ("NoEnclaveRoots", Error::NoEnclaveRoots),
         ("KeystoreNotFound", Error::KeystoreNotFound),
         ("KeyQuotaReached", Error::KeyQuotaReached),
         ("Throttled", Error::Throttled(Duration::from_secs(1))),
