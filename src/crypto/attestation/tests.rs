@@ -7,7 +7,7 @@ use super::*;
 
 #[path = "../../../tests/support/enclave.rs"]
 mod enclave;
-use enclave::{Enclave, Fields, Signer, attester, authority, payload, set, sign};
+use enclave::{Enclave, Signer, attester, authority, payload, set, sign};
 
 /// 2027-01-15.
 const NOW: i64 = 1_800_000_000_000;
@@ -47,6 +47,33 @@ fn a_good_document_is_believed() {
     set(&mut fields, "pubkey", Value::Bytes(Enclave::public_key()));
     let document = enclave.sign(&payload(fields));
     assert_eq!(said(&enclave, &document).as_ref(), Ok(&attested));
+}
+
+/// A document that an enclave of AWS (in debug mode) wrote on 2024-11-14 and published (the test
+/// vector of MystenLabs/sui, `nitro_attestation_tests.rs`), under the root that AWS publishes. It
+/// holds no public key, which is what is found out last.
+#[test]
+fn a_document_of_aws_is_in_order_but_for_its_key() {
+    const DOCUMENT: &str = include_str!("../../../tests/vectors/aws_nitro_document.hex");
+    const ROOT: &str = include_str!("../../../tests/vectors/aws_nitro_root_g1.pem");
+    let mut document = crate::crypto::testing::unhex(&DOCUMENT.replace('\n', ""));
+    let mut roots = Roots::default();
+    roots.add_pem(ROOT.as_bytes()).unwrap();
+    let then = at(1_731_627_989_450);
+    let said = |document: &[u8]| verify(document, &roots, then).unwrap_err().0;
+    assert_eq!(said(&document), "has no public key");
+
+    let signed = open(&document).unwrap();
+    let fields = super::Fields::read(signed.payload.as_deref().unwrap()).unwrap();
+    assert_eq!(fields.module_id, "i-0f73a4b4cb74cc9f2-enc0192e4188fef781d");
+    assert_eq!(fields.timestamp, then);
+    assert_eq!(fields.pcrs.len(), 16);
+    assert_eq!(fields.pcrs[&0], [0; 48]);
+    assert_eq!(fields.pcrs[&4][..4], [0x9a, 0xb5, 0xa1, 0xab]);
+    assert_eq!(fields.cabundle.len(), 4);
+
+    document[4492] ^= 1;
+    assert_eq!(said(&document), "was not signed by its certificate");
 }
 
 #[test]
@@ -252,7 +279,7 @@ fn every_field_has_its_bounds() {
         assert_eq!(said, Err(*why), "{name}: {value:?}");
     }
 
-    let twice: Fields = [enclave.fields(NOW), enclave.fields(NOW)].concat();
+    let twice = [enclave.fields(NOW), enclave.fields(NOW)].concat();
     assert_eq!(
         said(&enclave, &enclave.sign(&payload(twice))),
         Err("has a field twice")
