@@ -703,6 +703,7 @@ mod tests {
             ("KMSD_LISTEN", "127.0.0.1:1"),
             ("KMSD_LIMITS__KEYS_PER_PROJECT", "7"),
             ("KMSD_REGIONS", "eu-1,eu-2"),
+            ("KMSD_ENCLAVE_ROOTS", "/one.pem,/two.pem"),
             ("KMSD_LOG__FORMAT", "json"),
             ("KMSD_TEST_PYTHON", "ignored"),
             ("DATABASE_URL", "postgres://u@localhost/d"),
@@ -711,6 +712,7 @@ mod tests {
         assert_eq!(config.listen.port(), 2);
         assert_eq!(config.limits.keys_per_project, 7);
         assert_eq!(config.regions.len(), 2);
+        assert_eq!(config.enclave_roots.len(), 2);
         assert_eq!(config.log_format, LogFormat::Json);
         assert!(config.database.describe().starts_with("PostgreSQL"));
     }

@@ -162,7 +162,7 @@ def main(folder):
           enclave.open(base64.b64decode(derive(qingtian).ciphertext_recipient)), secret)
 
     stranger = Enclave(folder)
-    stranger.certificate = enclave.certificate
+    stranger.certificate, stranger.bundle = enclave.certificate, enclave.bundle
     for what, document in (
         ("a document of an hour ago", enclave.document(at=time.time() - 3600)),
         ("a document signed by another", stranger.document()),
