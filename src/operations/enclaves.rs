@@ -11,7 +11,7 @@ use crate::crypto::secret::Secret;
 use crate::kms::Context;
 use crate::model::error::{Error, Result};
 
-/// What an enclave is told instead of the caller.
+/// A secret on its way out: to the caller, or past the caller to an enclave.
 pub enum Told {
     /// The secret, for the caller.
     Plain(Secret),

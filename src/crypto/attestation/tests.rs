@@ -4,6 +4,7 @@ use coset::cbor::value::Value;
 use coset::{CborSerializable, CoseSign1, iana};
 
 use super::*;
+use crate::crypto::der::definite;
 
 #[path = "../../../tests/support/enclave.rs"]
 mod enclave;
@@ -302,8 +303,24 @@ fn a_public_key_of_another_kind_is_refused() {
     let curve = crate::crypto::testing::sample(kind)
         .public_key_der()
         .unwrap();
-    let behind = [Enclave::public_key(), vec![0]].concat();
-    for key in [curve, behind] {
+    let good = Enclave::public_key();
+    let behind = [&good[..], &[0]].concat();
+    // 33 bytes of frame, a modulus of 256 bytes, and the exponent.
+    let modulus = &good[33..289];
+    let key = |modulus: &[u8], exponent: &[u8]| {
+        let positive = |number: &[u8]| definite(2, &[&[0], number].concat());
+        let numbers = [positive(modulus), definite(2, exponent)].concat();
+        let key = definite(3, &[&[0][..], &definite(0x30, &numbers)].concat());
+        let algorithm = [0x30, 13, 6, 9, 42, 134, 72, 134, 247, 13, 1, 1, 1, 5, 0];
+        definite(0x30, &[&algorithm[..], &key].concat())
+    };
+    assert_eq!(key(modulus, &[1, 0, 1]), good);
+    let short = key(&modulus[..128], &[1, 0, 1]);
+    let not_quite = key(&[&[0x81], &modulus[..254]].concat(), &[1, 0, 1]);
+    let long = key(&modulus.repeat(3)[..513], &[1, 0, 1]);
+    // To the power of one is no encryption.
+    let (one, even) = (key(modulus, &[1]), key(modulus, &[1, 0, 0]));
+    for key in [curve, behind, short, not_quite, long, one, even] {
         let mut fields = enclave.fields(NOW);
         set(&mut fields, "public_key", Value::Bytes(key));
         let why = said(&enclave, &enclave.sign(&payload(fields))).unwrap_err();
