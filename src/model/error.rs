@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::action::Action;
+use super::ids::Region;
 use super::spec::Family;
 use super::state::Verdict;
 use super::time::Timestamp;
@@ -100,6 +101,14 @@ pub enum Error {
     AttestationRefused(&'static str),
     /// The operator trusts no enclave, so that no attestation document can be believed.
     NoEnclaveRoots,
+    /// The key is a replica, and only its primary, in this region, can do that.
+    IsReplica(Region),
+    /// The key has replicas in these regions, which keep it from leaving.
+    HasReplicas(Vec<Region>),
+    /// The key is in that region already.
+    AlreadyInRegion(Region),
+    /// The key has no replica in that region, or not one that is enabled.
+    NoReplicaThere(Region),
     /// There is no such keystore.
     KeystoreNotFound,
     /// The project has as many keys as it may.
@@ -184,6 +193,10 @@ impl Error {
             Error::InvalidCiphertext => "invalid-ciphertext",
             Error::AttestationRefused(_) => "attestation-refused",
             Error::NoEnclaveRoots => "no-enclave-roots",
+            Error::IsReplica(_) => "is-replica",
+            Error::HasReplicas(_) => "has-replicas",
+            Error::AlreadyInRegion(_) => "already-in-region",
+            Error::NoReplicaThere(_) => "no-replica-there",
             Error::KeystoreNotFound => "keystore-not-found",
             Error::KeyQuotaReached => "key-quota-reached",
             Error::Throttled(_) => "throttled",

@@ -4,4 +4,5 @@ mod enclaves;
 mod identity;
 mod keys;
 mod lists;
+mod replicas;
 mod signatures;
