@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use validator::Validate;
 use zeroize::Zeroizing;
 
@@ -115,24 +115,26 @@ struct DeriveSecret {
     recipient: Option<Recipient>,
 }
 
-/// The enclave that alone may read the answer.
+/// The enclave that alone may read the answer: an object, and no list of its members' values.
 #[derive(Deserialize)]
-#[serde(expecting = "an object")]
-struct Recipient {
-    attestation_document: Option<String>,
-    key_encryption_algorithm: Option<String>,
-}
+struct Recipient(Map<String, Value>);
 
 impl Recipient {
     /// The attestation document's bytes.
     fn document(self) -> Result<Vec<u8>> {
-        let given = |member: Option<String>, name: &str| {
-            member
-                .filter(|text| !text.is_empty())
-                .ok_or_else(|| Error::Missing(format!("recipient.{name}")))
+        let text = |name: &str| match self.0.get(name) {
+            None | Some(Value::Null) => Err(Error::Missing(format!("recipient.{name}"))),
+            Some(Value::String(text)) if text.is_empty() => {
+                Err(Error::Missing(format!("recipient.{name}")))
+            }
+            Some(Value::String(text)) => Ok(text.as_str()),
+            Some(_) => Err(Error::invalid(
+                format!("recipient.{name}"),
+                "must be a string",
+            )),
         };
-        let document = given(self.attestation_document, "attestation_document")?;
-        let algorithm = given(self.key_encryption_algorithm, "key_encryption_algorithm")?;
+        let document = text("attestation_document")?;
+        let algorithm = text("key_encryption_algorithm")?;
         if algorithm != "RSAES_OAEP_SHA_256" {
             return Err(Error::invalid(
                 "recipient.key_encryption_algorithm",

@@ -167,6 +167,7 @@ async fn what_is_wrong_with_a_recipient_is_said(db: Db) {
     for (asked, code) in [
         (json!("text"), "KMS.0308"),
         (json!(1), "KMS.0308"),
+        (json!([good, oaep]), "KMS.0308"),
         (json!({}), "KMS.0204"),
         (json!({ "attestation_document": good }), "KMS.0204"),
         (json!({ "key_encryption_algorithm": oaep }), "KMS.0204"),
