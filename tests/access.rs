@@ -69,7 +69,11 @@ async fn check_role(server: &TestServer, token: &str, role: Role, action: Action
     let body = server.body_for(call, &key).await;
     let answer = server.call_as(token, call.name, body).await;
     if role_allows(role, action) {
-        assert_eq!(answer.status, 200, "{what}: {}", answer.text);
+        assert!(
+            (200..300).contains(&answer.status),
+            "{what}: {}",
+            answer.text
+        );
         return;
     }
     let said = answer.refused(403, "KMS.0307");
@@ -137,13 +141,10 @@ async fn a_key_of_others_answers_like_none_i_16_i_19(db: Db) {
     ] {
         let token = server.log_in(&stranger).await;
         for call in KEY_CALLS.iter().filter(|call| call.needs.is_some()) {
-            let path = format!("/v1.0/{}/kms/{}", stranger.project.id, call.name);
+            let project = stranger.project.id.as_str();
             let ask = async |id: &str| {
-                let request = server
-                    .request(call.method, &path)
-                    .header("X-Auth-Token", &token)
-                    .json(&(call.body)(id));
-                server.send(request).await
+                let body = (call.body)(id);
+                server.call_in(project, &token, call.name, body).await
             };
             let theirs = ask(&key).await;
             theirs.refused(404, "KMS.0207");
@@ -226,11 +227,10 @@ async fn another_project_in_the_url_is_refused_whether_or_not_it_exists_i_19(db:
             "%7Bproject_id%7D",
             "..%2f",
         ] {
-            let request = server
-                .request(call.method, &format!("/v1.0/{project}/kms/{}", call.name))
-                .header("X-Auth-Token", &server.token)
-                .json(&(call.body)(NOBODYS));
-            let answer = server.send(request).await;
+            let body = (call.body)(NOBODYS);
+            let answer = server
+                .call_in(project, &server.token, call.name, body)
+                .await;
             answer.refused(403, "KMS.0321");
             answers.push(shown(&answer));
         }
@@ -282,7 +282,8 @@ async fn every_route_but_the_public_ones_needs_a_credential_i_1(db: Db) {
         let name = format!("{} {}", row.method, row.path);
         let path = row
             .path
-            .replace("{project_id}", server.account.project.id.as_str());
+            .replace("{project_id}", server.account.project.id.as_str())
+            .replace(['{', '}'], "");
         let request = server.request(row.method, &path);
         match row.kind {
             Kind::Guarded(..) => {

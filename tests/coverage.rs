@@ -14,7 +14,7 @@ use kmsd::model::state::{KeyState, Verdict};
 use kmsd::model::time::Timestamp;
 use serde_json::Value;
 
-use crate::support::calls::KEY_CALLS;
+use crate::support::calls::{KEY_CALLS, route_of};
 use crate::support::openapi::operations;
 
 /// Actions that are about no single key, and why. Every other has a row in the state table.
@@ -139,8 +139,8 @@ fn every_action_with_a_permission_is_called_by_the_tests() {
     let wrong: Vec<&str> = KEY_CALLS
         .iter()
         .filter(|call| {
-            let path = format!("/v1.0/{{project_id}}/kms/{}", call.name);
-            !routed.contains(&(call.action, call.method, path.as_str()))
+            let (method, path) = route_of(call.name);
+            !routed.contains(&(call.action, method, path.as_str()))
         })
         .map(|call| call.name)
         .collect();
@@ -192,6 +192,7 @@ fn refusals() -> Vec<(&'static str, Error)> {
         ("TokenNotFound", Error::TokenNotFound),
         ("NotRevocable", Error::NotRevocable),
         ("KeyNotFound", Error::KeyNotFound),
+        ("DefaultKey", Error::DefaultKey),
         ("NameTaken", Error::NameTaken),
         ("ReservedName", Error::ReservedName),
         (

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use kmsd::huawei::routes::{Kind, table};
 use serde_json::{Value, json};
 
-use crate::support::calls::{KEY_CALLS, KeyCall};
+use crate::support::calls::{KEY_CALLS, KeyCall, name_of};
 use crate::support::openapi::{DOCUMENT, METHODS, check_schema, operations, resolve};
 use crate::support::{Db, TestServer, on_both};
 
@@ -343,9 +343,10 @@ async fn every_example_request_is_answered_as_its_example_says(db: Db) {
     let server = TestServer::start(db).await;
     let mut replayed = 0;
     for (method, path, operation) in operations() {
-        let Some(call) = path.strip_prefix("/v1.0/{project_id}/kms/") else {
+        if !path.contains("{project_id}") {
             continue;
-        };
+        }
+        let call = &*name_of(&method, &path);
         replayed += 1;
         let example = &operation["requestBody"]["content"]["application/json"]["example"];
         let key = match needed_state(call) {
@@ -358,6 +359,11 @@ async fn every_example_request_is_answered_as_its_example_says(db: Db) {
         let mut body = example.clone();
         if !key.is_empty() {
             body["key_id"] = json!(key);
+        }
+        let takes_no_body = example.is_null();
+        if takes_no_body {
+            // What such a call is about stands in its path or query.
+            body = server.body_for(known(call), &key).await;
         }
         if call.starts_with("decrypt-") || call == "re-encrypt" {
             // The ciphertext of the example is nobody's.
@@ -376,10 +382,10 @@ async fn every_example_request_is_answered_as_its_example_says(db: Db) {
             server.call("update-key-alias", name).await.ok(200);
         }
         let answer = server.call(call, body).await;
-        let answered = answer.ok(200);
-        let shown = &operation["responses"]["200"]["content"]["application/json"]["example"];
+        let answered = answer.done();
+        let status = answer.status.to_string();
+        let shown = &operation["responses"][status]["content"]["application/json"]["example"];
         check_like_example(&server, call, &key, &answered, shown);
-        assert_eq!(method == "GET", example.is_null(), "{path}");
     }
     assert!(replayed >= 11, "only {replayed} operations were found");
     server.stop().await;
@@ -401,8 +407,8 @@ fn check_like_example(server: &TestServer, call: &str, key: &str, answered: &Val
         }
         // How many there are is not the example's to say, nor what chance makes of a use.
         "list-keys"
-        | "user-instances"
-        | "user-quotas"
+        | "GET user-instances"
+        | "GET user-quotas"
         | "gen-random"
         | "encrypt-data"
         | "decrypt-data"

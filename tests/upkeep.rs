@@ -62,7 +62,7 @@ async fn a_key_is_gone_at_its_hour_and_destroyed_by_upkeep(db: Db) {
         .ok(200);
     assert_eq!(listed["total"], 0, "upkeep has not run, and yet it is gone");
     let counted = server
-        .call_as(&token, "user-instances", json!({}))
+        .call_as(&token, "GET user-instances", json!({}))
         .await
         .ok(200);
     assert_eq!(counted["instance_num"], 0);

@@ -153,6 +153,11 @@ fn kms(error: &Error, action: Option<Action>) -> (u16, &'static str, String) {
         ),
 
         Error::KeyNotFound => fixed(404, "KMS.0207", "no key with this id in the project"),
+        Error::DefaultKey => fixed(
+            400,
+            "KMS.0211",
+            "the key is a default key of a cloud service, which can be used but not changed",
+        ),
         Error::WrongState(action, verdict) => wrong_state(*action, *verdict),
         Error::NameTaken => fixed(400, "KMS.1104", "key_alias is taken by another key"),
         Error::ReservedName => fixed(

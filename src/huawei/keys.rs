@@ -9,15 +9,13 @@ use crate::dialect::{Reply, Request};
 use crate::kms::Context;
 use crate::limits;
 use crate::model::error::{Error, Result};
-use crate::model::ids::{EnterpriseProject, KeyName};
+use crate::model::ids::{EnterpriseProject, KeyName, KeystoreId};
 use crate::model::key::{Filter, Key, PENDING_DAYS};
 use crate::model::spec::{KeySpec, KeyUsage, Origin};
 use crate::operations::keys::{self, NewKey};
 
 /// The enterprise project of what is filed under none.
 const DEFAULT_ENTERPRISE_PROJECT: &str = "0";
-/// The keystore that is built in, the only one.
-const BUILT_IN_KEYSTORE: &str = "0";
 
 #[derive(Deserialize, Validate)]
 struct CreateKey {
@@ -115,7 +113,7 @@ struct KeyDetails {
     origin: &'static str,
     key_rotation_enabled: &'static str,
     sys_enterprise_project_id: String,
-    keystore_id: &'static str,
+    keystore_id: String,
     key_label: &'static str,
     partition_type: &'static str,
 }
@@ -173,9 +171,11 @@ struct Resource {
 /// `POST …/kms/create-key`
 pub async fn create(cx: &mut Context, request: &Request) -> Result<Reply> {
     let asked: CreateKey = decode(request)?;
-    match asked.keystore_id.as_deref() {
-        None | Some(BUILT_IN_KEYSTORE) => {}
-        Some(_) => return Err(Error::KeystoreNotFound),
+    if asked
+        .keystore_id
+        .is_some_and(|keystore| keystore != KeystoreId::built_in().as_str())
+    {
+        return Err(Error::KeystoreNotFound);
     }
     let new = NewKey {
         name: asked.key_alias,
@@ -386,13 +386,17 @@ fn details(cx: &Context, key: &Key) -> Result<KeyDetails> {
         creation_date: millis(key.created_at),
         scheduled_deletion_date: millis_or_empty(key.state.delete_at()),
         key_state: key.state.code().to_string(),
-        default_key_flag: "0",
+        default_key_flag: if key.is_default() { "1" } else { "0" },
         key_type: "1",
         expiration_time: millis_or_empty(key.material_expires_at),
         origin: key.origin.name(),
-        key_rotation_enabled: "false",
+        key_rotation_enabled: if key.rotation.is_some() {
+            "true"
+        } else {
+            "false"
+        },
         sys_enterprise_project_id: key.enterprise_project.clone(),
-        keystore_id: BUILT_IN_KEYSTORE,
+        keystore_id: key.keystore.to_string(),
         key_label: "",
         partition_type: "1",
     })

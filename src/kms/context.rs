@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::{FIRST_EPOCH, Kms};
+use super::Kms;
 use crate::crypto::keyring::ProjectKey;
 use crate::crypto::material::Material;
 use crate::env::Env;
@@ -18,7 +18,6 @@ use crate::model::ids::{KeyId, Region};
 use crate::model::key::{Key, KeyRef};
 use crate::model::state::Verdict;
 use crate::model::time::Timestamp;
-use crate::store::keys::SealedMaterial;
 use crate::store::{Sealed, Write};
 
 /// One call, while it is carried out.
@@ -139,24 +138,16 @@ impl Context {
     ///
     /// # Errors
     /// [`Error::KeyNotFound`] when there is none in the caller's project, or its day has come;
-    /// [`Error::Forbidden`]; [`Error::WrongState`].
+    /// [`Error::Forbidden`]; [`Error::DefaultKey`]; [`Error::WrongState`].
     pub async fn key(&mut self, reference: &KeyRef) -> Result<Key> {
         self.note.key_id = reference.to_string();
         let id = self.resolve(reference)?.clone();
-        let project = self.project()?.id.clone();
-        let row = self
-            .kms
-            .store()
-            .find_key(&project, &self.region, &id)
-            .await?;
-        let sealing = self.project_key().await?;
-        let key = row
-            .map(|row| row.open(sealing.row()))
-            .transpose()?
-            .filter(|key| !key.is_gone(self.kms.deadline_now()))
-            .ok_or(Error::KeyNotFound)?;
+        let key = self.find(&id).await?;
         self.note.key_id = key.id.to_string();
         self.permit()?;
+        if key.is_default() && !self.action.fits_default_key() {
+            return Err(Error::DefaultKey);
+        }
         match key.state.permits(self.action) {
             Some(Verdict::Allow) => Ok(key),
             Some(verdict) => Err(Error::WrongState(self.action, verdict)),
@@ -165,6 +156,22 @@ impl Context {
                 self.action.name()
             ))),
         }
+    }
+
+    /// The key of this id in the caller's project, while its day has not come.
+    async fn find(&self, id: &KeyId) -> Result<Key> {
+        let project = &self.project()?.id;
+        let row = self
+            .kms
+            .store()
+            .find_key(project, &self.region, id)
+            .await?
+            .ok_or(Error::KeyNotFound)?;
+        let key = row.open(self.kms.project_key(project).await?.row())?;
+        if key.is_gone(self.kms.deadline_now()) {
+            return Err(Error::KeyNotFound);
+        }
+        Ok(key)
     }
 
     /// One version of a key's material, opened. Whoever holds a key has asked for it through
@@ -183,22 +190,10 @@ impl Context {
     pub async fn insert(&mut self, key: Key, material: Option<Material>) -> Result<()> {
         let sealing = self.project_key().await?;
         let material = match (&material, key.current_version) {
-            (Some(material), Some(version)) => Some(SealedMaterial {
-                version,
-                epoch: FIRST_EPOCH,
-                sealed: material.seal(
-                    sealing.wrap(),
-                    self.kms.place_of_material(
-                        &key.project,
-                        &key.region,
-                        &key.id,
-                        version,
-                        FIRST_EPOCH,
-                    ),
-                    self.env().entropy(),
-                ),
-                created_at: key.created_at,
-            }),
+            (Some(material), Some(version)) => {
+                let sealed = self.kms.seal_material(&key, version, material, self.now);
+                Some(sealed.await?)
+            }
             (None, None) => None,
             _ => return Err(Error::Internal("material without a version".into())),
         };

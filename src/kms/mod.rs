@@ -26,6 +26,7 @@ use crate::model::time::Timestamp;
 use crate::outside::{Issuer, Keystone};
 use crate::store::deployment::Deployment;
 use crate::store::identity::WrappedProjectKey;
+use crate::store::keys::SealedMaterial;
 use crate::store::{DatabaseUrl, Options, Store, StoreError};
 
 mod bench;
@@ -337,6 +338,28 @@ impl Kms {
     /// does not open.
     pub async fn material(&self, key: &Key, version: u32) -> Result<Arc<Material>> {
         self.open_material.of(self, key, version).await
+    }
+
+    /// Seals one version of a key's material, for where it will be stored.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when the project's key cannot be had.
+    pub async fn seal_material(
+        &self,
+        key: &Key,
+        version: u32,
+        material: &Material,
+        now: Timestamp,
+    ) -> Result<SealedMaterial> {
+        let sealing = self.project_key(&key.project).await?;
+        let place =
+            self.place_of_material(&key.project, &key.region, &key.id, version, FIRST_EPOCH);
+        Ok(SealedMaterial {
+            version,
+            epoch: FIRST_EPOCH,
+            sealed: material.seal(sealing.wrap(), place, self.env.entropy()),
+            created_at: now,
+        })
     }
 
     /// A key for a project that is about to be registered.

@@ -1,273 +1,162 @@
 //! Verbs: everything that may be asked of kmsd, and what kind of thing each is.
-
-/// One thing that can be asked for. Adding one does not compile until the state table, the
-/// permissions and the audit trail know it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Action {
-    /// Make a key.
-    CreateKey,
-    /// Read one key.
-    DescribeKey,
-    /// Read the keys of a project.
-    ListKeys,
-    /// Let a disabled key be used again.
-    EnableKey,
-    /// Keep a key from being used.
-    DisableKey,
-    /// Set the day on which a key will be destroyed.
-    ScheduleKeyDeletion,
-    /// Call off a scheduled deletion.
-    CancelKeyDeletion,
-    /// Give a key another name.
-    RenameKey,
-    /// Change a key's description.
-    UpdateKeyDescription,
-    /// Count the keys of a project.
-    CountKeys,
-    /// Read how much of each quota is used.
-    ShowQuotas,
-
-    /// Encrypt a little data with a key.
-    Encrypt,
-    /// Decrypt what was encrypted so.
-    Decrypt,
-    /// Make a data key, in the clear and wrapped.
-    GenerateDataKey,
-    /// Make a data key, wrapped only.
-    GenerateDataKeyWithoutPlaintext,
-    /// Wrap a data key that the caller has.
-    EncryptDataKey,
-    /// Unwrap a data key.
-    DecryptDataKey,
-    /// Make random bytes.
-    GenerateRandom,
-    /// Sign a message.
-    Sign,
-    /// Check a signature.
-    Verify,
-    /// Read the public half of a key.
-    GetPublicKey,
-    /// Make a message authentication code.
-    GenerateMac,
-    /// Check a message authentication code.
-    VerifyMac,
-
-    /// Decrypt with one key and encrypt with another, inside.
-    ReEncrypt,
-    /// Make a key pair, its private half wrapped.
-    GenerateDataKeyPair,
-    /// Agree on a secret with a peer.
-    DeriveSharedSecret,
-
-    /// Exchange a credential for a token.
-    IssueToken,
-    /// Ask whether a token is valid, and for whom.
-    ValidateToken,
-    /// End a token before its time.
-    RevokeToken,
-    /// Read the projects that the caller may use.
-    ListProjects,
-    /// Read the domains that the caller may use.
-    ListDomains,
-    /// Read where the services are.
-    ShowCatalog,
-
-    /// Register or change a domain, project, user, role or access key (`kmsd iam`).
-    ManageIdentity,
-    /// Make new keys for signing tokens, or drop old ones (`kmsd iam token-key`).
-    ManageTokenKeys,
-    /// Destroy a key whose day has come.
-    DestroyKey,
-    /// Refuse a credential: nobody was authenticated, so nothing else was asked for.
-    RefuseCredential,
-}
+//!
+//! One row says all of an action but two things: what the states of a key say to it
+//! (`state.rs`), and how each dialect spells it.
 
 /// What an action does to what is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// Nothing: it reads.
+    /// Nothing: it reads, or it uses a key.
     Reads,
     /// A change, which commits together with its audit record.
     Changes,
 }
 
-impl Action {
-    /// Every action, in the order of the documentation.
-    pub const ALL: [Action; 36] = [
-        Action::CreateKey,
-        Action::DescribeKey,
-        Action::ListKeys,
-        Action::EnableKey,
-        Action::DisableKey,
-        Action::ScheduleKeyDeletion,
-        Action::CancelKeyDeletion,
-        Action::RenameKey,
-        Action::UpdateKeyDescription,
-        Action::CountKeys,
-        Action::ShowQuotas,
-        Action::Encrypt,
-        Action::Decrypt,
-        Action::GenerateDataKey,
-        Action::GenerateDataKeyWithoutPlaintext,
-        Action::EncryptDataKey,
-        Action::DecryptDataKey,
-        Action::GenerateRandom,
-        Action::Sign,
-        Action::Verify,
-        Action::GetPublicKey,
-        Action::GenerateMac,
-        Action::VerifyMac,
-        Action::ReEncrypt,
-        Action::GenerateDataKeyPair,
-        Action::DeriveSharedSecret,
-        Action::IssueToken,
-        Action::ValidateToken,
-        Action::RevokeToken,
-        Action::ListProjects,
-        Action::ListDomains,
-        Action::ShowCatalog,
-        Action::ManageIdentity,
-        Action::ManageTokenKeys,
-        Action::DestroyKey,
-        Action::RefuseCredential,
-    ];
-
-    /// The name in audit records, logs and metrics. Stored, so it never changes.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Action::CreateKey => "CreateKey",
-            Action::DescribeKey => "DescribeKey",
-            Action::ListKeys => "ListKeys",
-            Action::EnableKey => "EnableKey",
-            Action::DisableKey => "DisableKey",
-            Action::ScheduleKeyDeletion => "ScheduleKeyDeletion",
-            Action::CancelKeyDeletion => "CancelKeyDeletion",
-            Action::RenameKey => "RenameKey",
-            Action::UpdateKeyDescription => "UpdateKeyDescription",
-            Action::CountKeys => "CountKeys",
-            Action::ShowQuotas => "ShowQuotas",
-            Action::Encrypt => "Encrypt",
-            Action::Decrypt => "Decrypt",
-            Action::GenerateDataKey => "GenerateDataKey",
-            Action::GenerateDataKeyWithoutPlaintext => "GenerateDataKeyWithoutPlaintext",
-            Action::EncryptDataKey => "EncryptDataKey",
-            Action::DecryptDataKey => "DecryptDataKey",
-            Action::GenerateRandom => "GenerateRandom",
-            Action::Sign => "Sign",
-            Action::Verify => "Verify",
-            Action::GetPublicKey => "GetPublicKey",
-            Action::GenerateMac => "GenerateMac",
-            Action::VerifyMac => "VerifyMac",
-            Action::ReEncrypt => "ReEncrypt",
-            Action::GenerateDataKeyPair => "GenerateDataKeyPair",
-            Action::DeriveSharedSecret => "DeriveSharedSecret",
-            Action::IssueToken => "IssueToken",
-            Action::ValidateToken => "ValidateToken",
-            Action::RevokeToken => "RevokeToken",
-            Action::ListProjects => "ListProjects",
-            Action::ListDomains => "ListDomains",
-            Action::ShowCatalog => "ShowCatalog",
-            Action::ManageIdentity => "ManageIdentity",
-            Action::ManageTokenKeys => "ManageTokenKeys",
-            Action::DestroyKey => "DestroyKey",
-            Action::RefuseCredential => "RefuseCredential",
-        }
-    }
-
-    /// The permission that a role must give, by Huawei's name for it (contract, section 2); the
-    /// two calls that Huawei puts under `kms:cmk:update` with renaming keep that company. `None`
-    /// for what no role decides: one's own identity, and what only kmsd itself does.
-    pub const fn permission(self) -> Option<&'static str> {
-        match self {
-            Action::CreateKey => Some("kms:cmk:create"),
-            Action::DescribeKey => Some("kms:cmk:get"),
-            Action::ListKeys => Some("kms:cmk:list"),
-            Action::EnableKey => Some("kms:cmk:enable"),
-            Action::DisableKey => Some("kms:cmk:disable"),
-            Action::ScheduleKeyDeletion
-            | Action::CancelKeyDeletion
-            | Action::RenameKey
-            | Action::UpdateKeyDescription => Some("kms:cmk:update"),
-            Action::CountKeys => Some("kms:cmk:getInstance"),
-            Action::ShowQuotas => Some("kms:cmk:getQuota"),
-            Action::Encrypt | Action::Decrypt | Action::ReEncrypt => Some("kms:cmk:crypto"),
-            Action::GenerateDataKeyPair => Some("kms:cmk:createDataKeyPair"),
-            Action::DeriveSharedSecret => Some("kms:cmk:deriveSharedSecret"),
-            Action::GenerateDataKey | Action::GenerateDataKeyWithoutPlaintext => {
-                Some("kms:dek:create")
-            }
-            Action::EncryptDataKey | Action::DecryptDataKey => Some("kms:dek:crypto"),
-            Action::GenerateRandom => Some("kms:cmk:generate"),
-            Action::Sign => Some("kms:cmk:sign"),
-            Action::Verify => Some("kms:cmk:verify"),
-            Action::GetPublicKey => Some("kms:cmk:getPublicKey"),
-            Action::GenerateMac => Some("kms:cmk:generateMac"),
-            Action::VerifyMac => Some("kms:cmk:verifyMac"),
-            Action::IssueToken
-            | Action::ValidateToken
-            | Action::RevokeToken
-            | Action::ListProjects
-            | Action::ListDomains
-            | Action::ShowCatalog
-            | Action::ManageIdentity
-            | Action::ManageTokenKeys
-            | Action::DestroyKey
-            | Action::RefuseCredential => None,
-        }
-    }
-
-    /// Whether it only reads.
-    pub const fn effect(self) -> Effect {
-        match self {
-            Action::DescribeKey
-            | Action::ListKeys
-            | Action::CountKeys
-            | Action::ShowQuotas
-            | Action::Encrypt
-            | Action::Decrypt
-            | Action::GenerateDataKey
-            | Action::GenerateDataKeyWithoutPlaintext
-            | Action::EncryptDataKey
-            | Action::DecryptDataKey
-            | Action::GenerateRandom
-            | Action::Sign
-            | Action::Verify
-            | Action::GetPublicKey
-            | Action::GenerateMac
-            | Action::VerifyMac
-            | Action::ReEncrypt
-            | Action::GenerateDataKeyPair
-            | Action::DeriveSharedSecret
-            | Action::IssueToken
-            | Action::ValidateToken
-            | Action::ListProjects
-            | Action::ListDomains
-            | Action::ShowCatalog
-            | Action::RefuseCredential => Effect::Reads,
-            Action::CreateKey
-            | Action::EnableKey
-            | Action::DisableKey
-            | Action::ScheduleKeyDeletion
-            | Action::CancelKeyDeletion
-            | Action::RenameKey
-            | Action::UpdateKeyDescription
-            | Action::RevokeToken
-            | Action::ManageIdentity
-            | Action::ManageTokenKeys
-            | Action::DestroyKey => Effect::Changes,
-        }
-    }
+/// How far a role must reach for an action.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// No role is needed: it is about the caller's own identity.
+    Anyone,
+    /// Reading. It never implies more (threat model I-17).
+    Read,
+    /// What the vendor's Tenant Guest may do beside reading, for historic reasons.
+    Guest,
+    /// Any other change or use.
+    Full,
+    /// Nobody's role reaches it: the operator or kmsd itself does it, and no route leads there.
+    Nobody,
 }
 
-#[cfg(test)]
-mod tests {
-    use std::collections::HashSet;
+macro_rules! actions {
+    ($($(#[$doc:meta])+ $name:ident: $effect:ident, $reach:ident, $permission:expr;)*) => {
+        /// One thing that can be asked for. Adding one does not compile until the state table
+        /// knows it.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Action {
+            $($(#[$doc])+ $name,)*
+        }
 
-    use super::*;
+        impl Action {
+            /// Every action, in the order of the documentation.
+            pub const ALL: [Action; [$(Action::$name),*].len()] = [$(Action::$name),*];
 
-    #[test]
-    fn all_lists_every_action_once_and_names_differ() {
-        let names: HashSet<_> = Action::ALL.iter().map(|action| action.name()).collect();
-        assert_eq!(names.len(), Action::ALL.len());
-    }
+            /// The name in audit records, logs and metrics. Stored, so it never changes.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Action::$name => stringify!($name),)*
+                }
+            }
+
+            /// Whether it only reads.
+            pub const fn effect(self) -> Effect {
+                match self {
+                    $(Action::$name => Effect::$effect,)*
+                }
+            }
+
+            /// Whether it may be done to a key that a cloud service made for itself: it may be read
+            /// and used (contract, section 3.3).
+            pub const fn fits_default_key(self) -> bool {
+                matches!(self.effect(), Effect::Reads)
+            }
+
+            /// How far a role must reach for it.
+            pub const fn reach(self) -> Reach {
+                match self {
+                    $(Action::$name => Reach::$reach,)*
+                }
+            }
+
+            /// The permission that a role must give, by Huawei's name for it (contract, section 2
+            /// and 9.1); the calls that Huawei puts under one permission keep that company. `None`
+            /// for what no role decides.
+            pub const fn permission(self) -> Option<&'static str> {
+                match self {
+                    $(Action::$name => $permission,)*
+                }
+            }
+        }
+    };
+}
+
+actions! {
+    // The life of keys.
+    /// Make a key.
+    CreateKey: Changes, Guest, Some("kms:cmk:create");
+    /// Read one key.
+    DescribeKey: Reads, Read, Some("kms:cmk:get");
+    /// Read the keys of a project.
+    ListKeys: Reads, Read, Some("kms:cmk:list");
+    /// Let a disabled key be used again.
+    EnableKey: Changes, Full, Some("kms:cmk:enable");
+    /// Keep a key from being used.
+    DisableKey: Changes, Full, Some("kms:cmk:disable");
+    /// Set the day on which a key will be destroyed.
+    ScheduleKeyDeletion: Changes, Full, Some("kms:cmk:update");
+    /// Call off a scheduled deletion.
+    CancelKeyDeletion: Changes, Full, Some("kms:cmk:update");
+    /// Give a key another name.
+    RenameKey: Changes, Full, Some("kms:cmk:update");
+    /// Change a key's description.
+    UpdateKeyDescription: Changes, Full, Some("kms:cmk:update");
+    /// Count the keys of a project.
+    CountKeys: Reads, Read, Some("kms:cmk:getInstance");
+    /// Read how much of each quota is used.
+    ShowQuotas: Reads, Read, Some("kms:cmk:getQuota");
+
+    // Uses of keys.
+    /// Encrypt a little data with a key.
+    Encrypt: Reads, Guest, Some("kms:cmk:crypto");
+    /// Decrypt what was encrypted so.
+    Decrypt: Reads, Guest, Some("kms:cmk:crypto");
+    /// Make a data key, in the clear and wrapped.
+    GenerateDataKey: Reads, Guest, Some("kms:dek:create");
+    /// Make a data key, wrapped only.
+    GenerateDataKeyWithoutPlaintext: Reads, Guest, Some("kms:dek:create");
+    /// Wrap a data key that the caller has.
+    EncryptDataKey: Reads, Guest, Some("kms:dek:crypto");
+    /// Unwrap a data key.
+    DecryptDataKey: Reads, Guest, Some("kms:dek:crypto");
+    /// Make random bytes.
+    GenerateRandom: Reads, Guest, Some("kms:cmk:generate");
+    /// Sign a message.
+    Sign: Reads, Full, Some("kms:cmk:sign");
+    /// Check a signature.
+    Verify: Reads, Full, Some("kms:cmk:verify");
+    /// Read the public half of a key.
+    GetPublicKey: Reads, Read, Some("kms:cmk:getPublicKey");
+    /// Make a message authentication code.
+    GenerateMac: Reads, Full, Some("kms:cmk:generateMac");
+    /// Check a message authentication code.
+    VerifyMac: Reads, Full, Some("kms:cmk:verifyMac");
+    /// Decrypt with one key and encrypt with another, inside.
+    ReEncrypt: Reads, Guest, Some("kms:cmk:crypto");
+    /// Make a key pair, its private half wrapped.
+    GenerateDataKeyPair: Reads, Full, Some("kms:cmk:createDataKeyPair");
+    /// Agree on a secret with a peer.
+    DeriveSharedSecret: Reads, Full, Some("kms:cmk:deriveSharedSecret");
+
+    // Identity.
+    /// Exchange a credential for a token.
+    IssueToken: Reads, Anyone, None;
+    /// Ask whether a token is valid, and for whom.
+    ValidateToken: Reads, Anyone, None;
+    /// End a token before its time.
+    RevokeToken: Changes, Anyone, None;
+    /// Read the projects that the caller may use.
+    ListProjects: Reads, Anyone, None;
+    /// Read the domains that the caller may use.
+    ListDomains: Reads, Anyone, None;
+    /// Read where the services are.
+    ShowCatalog: Reads, Anyone, None;
+
+    // What only the operator or kmsd itself does.
+    /// Register or change a domain, project, user, role or access key (`kmsd iam`).
+    ManageIdentity: Changes, Nobody, None;
+    /// Make new keys for signing tokens, or drop old ones (`kmsd iam token-key`).
+    ManageTokenKeys: Changes, Nobody, None;
+    /// Destroy a key whose day has come.
+    DestroyKey: Changes, Nobody, None;
+    /// Refuse a credential: nobody was authenticated, so nothing else was asked for.
+    RefuseCredential: Reads, Nobody, None;
 }

@@ -58,6 +58,8 @@ pub enum Error {
 
     /// No such key in the caller's project.
     KeyNotFound,
+    /// The key belongs to a cloud service and cannot be changed.
+    DefaultKey,
     /// The key's state does not allow the action.
     WrongState(Action, Verdict),
     /// Another key has this name.
@@ -161,6 +163,7 @@ impl Error {
             Error::TokenNotFound => "token-not-found",
             Error::NotRevocable => "not-revocable",
             Error::KeyNotFound => "key-not-found",
+            Error::DefaultKey => "default-key",
             Error::WrongState(..) => "wrong-state",
             Error::NameTaken => "name-taken",
             Error::ReservedName => "reserved-name",

@@ -81,6 +81,10 @@ words! {
     EnterpriseProject = r"\A(?:0|[0-9a-z]{8}-[0-9a-z]{4}-[0-9a-z]{4}-[0-9a-z]{4}-[0-9a-z]{12})\z",
         "must be 0 or the lower-case UUID of an enterprise project";
 
+    /// Where the material of keys is kept: `0` is what is built in.
+    KeystoreId = r"\A(?:0|[0-9a-z]{8}-[0-9a-z]{4}-[0-9a-z]{4}-[0-9a-z]{4}-[0-9a-z]{12})\z",
+        "must be 0 or the lower-case UUID of a keystore";
+
     /// A project: the tenant that owns keys.
     ProjectId = r"\A[0-9a-f]{32}\z", "must be 32 lower-case hexadecimal digits";
 
@@ -112,6 +116,13 @@ impl KeyId {
                 .into_uuid()
                 .to_string(),
         )
+    }
+}
+
+impl KeystoreId {
+    /// The keystore that is built in: material sealed in the database.
+    pub fn built_in() -> Self {
+        Self("0".to_owned())
     }
 }
 

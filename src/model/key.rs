@@ -1,12 +1,15 @@
 //! A customer master key (CMK): everything about it but its material.
 
-use super::ids::{AliasName, KeyId, KeyName, ProjectId, Region, UserId};
+use super::ids::{AliasName, KeyId, KeyName, KeystoreId, ProjectId, Region, UserId};
 use super::spec::{KeySpec, KeyUsage, Origin};
 use super::state::KeyState;
 use super::time::Timestamp;
 
 /// How many days a deletion may be put off: the widest range that a dialect allows.
 pub const PENDING_DAYS: std::ops::RangeInclusive<u32> = 7..=1096;
+
+/// What the names of keys end in that cloud services make for themselves.
+pub const DEFAULT_KEY_SUFFIX: &str = "/default";
 
 /// A key, as one row tells it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +38,20 @@ pub struct Key {
     pub material_expires_at: Option<Timestamp>,
     /// The enterprise project it is filed under; `0` is the default one.
     pub enterprise_project: String,
+    /// The plan by which its material is renewed of itself; `None` for never.
+    pub rotation: Option<Rotation>,
+    /// How many times its material was renewed.
+    pub rotations: u32,
+    /// When its material was renewed last.
+    pub rotated_at: Option<Timestamp>,
+    /// The keystore that holds its material.
+    pub keystore: KeystoreId,
+    /// The region of the primary among a multi-region key and its replicas; `None` for a key that
+    /// lives in one region only.
+    pub primary_region: Option<Region>,
+    /// The project that its ciphertexts are bound to, where that is another than its own: a
+    /// replica opens what the key it was copied from has sealed.
+    pub bound_project: Option<ProjectId>,
     /// When it was made.
     pub created_at: Timestamp,
     /// Who made it.
@@ -43,7 +60,34 @@ pub struct Key {
     pub revision: i64,
 }
 
+/// The plan by which a key's material is renewed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rotation {
+    /// The period in days of 24 hours.
+    pub days: u32,
+    /// When it is due next.
+    pub next_at: Timestamp,
+}
+
 impl Key {
+    /// Whether it belongs to a cloud service, which made it for itself: it may be read and used,
+    /// but not changed (contract, section 3.3). Nobody else can choose such a name.
+    pub fn is_default(&self) -> bool {
+        self.name.as_str().ends_with(DEFAULT_KEY_SUFFIX)
+    }
+
+    /// The project that its ciphertexts are bound to.
+    pub fn bound_project(&self) -> &ProjectId {
+        self.bound_project.as_ref().unwrap_or(&self.project)
+    }
+
+    /// Whether it is a copy of a key whose primary lives in another region.
+    pub fn is_replica(&self) -> bool {
+        self.primary_region
+            .as_ref()
+            .is_some_and(|primary| *primary != self.region)
+    }
+
     /// Whether the key's day has come: from then on it does not exist, whether or not its
     /// destruction has been carried out (threat model 5.6).
     pub fn is_gone(&self, now: Timestamp) -> bool {

@@ -294,7 +294,7 @@ async fn seal(cx: &Context, key: &Key, binding: &Binding, plaintext: &[u8]) -> R
     let material = cx.material(key, version).await?;
     let place = Place {
         deployment: cx.kms().deployment_id(),
-        project: key.project.as_str(),
+        project: key.bound_project().as_str(),
         key_id: key.id.as_str(),
         key_version: version,
     };
@@ -329,7 +329,7 @@ async fn open_with(
     blob::open(
         &material,
         deployment,
-        key.project.as_str(),
+        key.bound_project().as_str(),
         &binding.context(),
         ciphertext,
     )

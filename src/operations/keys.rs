@@ -3,8 +3,8 @@
 use crate::crypto::material::Material;
 use crate::kms::{Context, material_kind};
 use crate::model::error::{Error, Result};
-use crate::model::ids::{KeyId, KeyName};
-use crate::model::key::{Filter, Key, KeyRef, PENDING_DAYS};
+use crate::model::ids::{KeyId, KeyName, KeystoreId};
+use crate::model::key::{DEFAULT_KEY_SUFFIX, Filter, Key, KeyRef, PENDING_DAYS};
 use crate::model::spec::{Family, KeySpec, KeyUsage, Origin};
 use crate::model::state::KeyState;
 use crate::store::keys::Page;
@@ -89,6 +89,12 @@ pub async fn create(cx: &mut Context, new: NewKey) -> Result<Key> {
         current_version: material.as_ref().map(|_| FIRST_VERSION),
         material_expires_at: None,
         enterprise_project: new.enterprise_project,
+        rotation: None,
+        rotations: 0,
+        rotated_at: None,
+        keystore: KeystoreId::built_in(),
+        primary_region: None,
+        bound_project: None,
         created_at: cx.now(),
         created_by: cx.caller().user.clone(),
         revision: 1,
@@ -256,7 +262,7 @@ async fn used(cx: &Context) -> Result<u64> {
 
 /// Names ending so belong to the keys that cloud services make for themselves.
 fn name_is_free_to_choose(name: &KeyName) -> Result<()> {
-    if name.as_str().ends_with("/default") {
+    if name.as_str().ends_with(DEFAULT_KEY_SUFFIX) {
         Err(Error::ReservedName)
     } else {
         Ok(())

@@ -47,6 +47,13 @@ pub enum Write {
         /// The revision that was read.
         read: i64,
     },
+    /// One more version of a key's material. The same change saves the key.
+    InsertMaterial {
+        /// The key.
+        key: Box<Key>,
+        /// The version.
+        material: keys::SealedMaterial,
+    },
     /// A new domain.
     InsertDomain(Sealed<Domain>),
     /// A new project, with the key that stands between the root and its keys' material.
@@ -199,6 +206,7 @@ async fn apply(tx: &mut Tx<'_>, write: &Write) -> Result<()> {
             quota,
         } => keys::insert(tx, key, material.as_ref(), *quota).await,
         Write::SaveKey { key, read } => keys::save(tx, key, *read).await,
+        Write::InsertMaterial { key, material } => keys::insert_material(tx, key, material).await,
         Write::InsertDomain(domain) => identity::insert_domain(tx, domain).await,
         Write::InsertProject(project) => identity::insert_project(tx, project).await,
         Write::DeleteDomain(id) => identity::delete_domain(tx, id).await,

@@ -5,8 +5,8 @@ use sqlx::{PgPool, QueryBuilder};
 use super::{Db, Result, Sealable, Sealed, Store, StoreError, Tx, audit, on, read};
 use crate::crypto::row::RowSeal;
 use crate::model::audit::Record;
-use crate::model::ids::{KeyId, KeyName, ProjectId, Region, UserId};
-use crate::model::key::{Filter, Key};
+use crate::model::ids::{KeyId, KeyName, KeystoreId, ProjectId, Region, UserId};
+use crate::model::key::{Filter, Key, Rotation};
 use crate::model::spec::{KeySpec, KeyUsage, Origin};
 use crate::model::state::KeyState;
 use crate::model::time::Timestamp;
@@ -26,7 +26,7 @@ pub struct SealedMaterial {
 
 impl Sealable for Key {
     fn columns(&self) -> RowSeal {
-        RowSeal::new("keys")
+        let seal = RowSeal::new("keys")
             .text("project_id", self.project.as_str())
             .text("region", self.region.as_str())
             .text("id", self.id.as_str())
@@ -44,9 +44,39 @@ impl Sealable for Key {
             .text("enterprise_project", &self.enterprise_project)
             .int("created_at", self.created_at.millis())
             .text("created_by", self.created_by.as_str())
-            .int("revision", self.revision)
+            .int("revision", self.revision);
+        // What later schemas added is left out while it holds its default, so that the seals of
+        // older rows stay good. Columns are sealed with their names: leaving one out is no other
+        // value.
+        let seal = match self.rotation {
+            None => seal,
+            Some(Rotation { days, next_at }) => seal
+                .int("rotation_days", i64::from(days))
+                .int("rotate_at", next_at.millis()),
+        };
+        let seal = match (self.rotations, self.rotated_at) {
+            (0, None) => seal,
+            (count, at) => seal
+                .int("rotations", i64::from(count))
+                .int_or_null("rotated_at", at.map(Timestamp::millis)),
+        };
+        let seal = match self.keystore.as_str() {
+            BUILT_IN => seal,
+            keystore => seal.text("keystore_id", keystore),
+        };
+        let seal = match &self.primary_region {
+            None => seal,
+            Some(region) => seal.text("primary_region", region.as_str()),
+        };
+        match &self.bound_project {
+            None => seal,
+            Some(project) => seal.text("bound_project_id", project.as_str()),
+        }
     }
 }
+
+/// The id of the built-in keystore.
+const BUILT_IN: &str = "0";
 
 #[derive(sqlx::FromRow)]
 struct Row {
@@ -63,6 +93,13 @@ struct Row {
     current_version: Option<i64>,
     material_expires_at: Option<i64>,
     enterprise_project: String,
+    rotation_days: Option<i64>,
+    rotate_at: Option<i64>,
+    rotations: i64,
+    rotated_at: Option<i64>,
+    keystore_id: String,
+    primary_region: Option<String>,
+    bound_project_id: Option<String>,
     created_at: i64,
     created_by: String,
     revision: i64,
@@ -73,8 +110,9 @@ struct Row {
 macro_rules! columns {
     () => {
         "project_id, region, id, name, spec, key_usage, origin, description, key_state, \
-         delete_at, current_version, material_expires_at, enterprise_project, created_at, \
-         created_by, revision, seal"
+         delete_at, current_version, material_expires_at, enterprise_project, rotation_days, \
+         rotate_at, rotations, rotated_at, keystore_id, primary_region, bound_project_id, \
+         created_at, created_by, revision, seal"
     };
 }
 
@@ -88,6 +126,14 @@ impl TryFrom<Row> for Sealed<Key> {
             .current_version
             .map(|version| u32::try_from(version).map_err(|_| corrupt("current_version")))
             .transpose()?;
+        let rotation = match (row.rotation_days, row.rotate_at) {
+            (None, None) => None,
+            (Some(days), Some(at)) => Some(Rotation {
+                days: u32::try_from(days).map_err(|_| corrupt("rotation_days"))?,
+                next_at: Timestamp::from_millis(at),
+            }),
+            _ => return Err(corrupt("rotation_days and rotate_at")),
+        };
         let value = Key {
             project: ProjectId::parse(row.project_id).map_err(|_| corrupt("project_id"))?,
             region: Region::parse(row.region).map_err(|_| corrupt("region"))?,
@@ -102,6 +148,20 @@ impl TryFrom<Row> for Sealed<Key> {
             current_version: version,
             material_expires_at: row.material_expires_at.map(Timestamp::from_millis),
             enterprise_project: row.enterprise_project,
+            rotation,
+            rotations: u32::try_from(row.rotations).map_err(|_| corrupt("rotations"))?,
+            rotated_at: row.rotated_at.map(Timestamp::from_millis),
+            keystore: KeystoreId::parse(row.keystore_id).map_err(|_| corrupt("keystore_id"))?,
+            primary_region: row
+                .primary_region
+                .map(Region::parse)
+                .transpose()
+                .map_err(|_| corrupt("primary_region"))?,
+            bound_project: row
+                .bound_project_id
+                .map(ProjectId::parse)
+                .transpose()
+                .map_err(|_| corrupt("bound_project_id"))?,
             created_at: Timestamp::from_millis(row.created_at),
             created_by: UserId::parse(row.created_by).map_err(|_| corrupt("created_by"))?,
             revision: row.revision,
@@ -337,29 +397,22 @@ async fn destroy(tx: &mut Tx<'_>, key: &Destroyed, now: Timestamp) -> Result<()>
         .bind(&key.project_id)
         .bind(&key.region)
         .bind(&key.id)
-        .bind([0_u8; 128].as_slice())
+        .bind(OVERWRITTEN.as_slice())
         .execute(conn)
         .await
         .map(|_| ())
     })?;
-    on!(tx, conn => {
-        sqlx::query("DELETE FROM key_versions WHERE project_id = $1 AND region = $2 AND key_id = $3")
-            .bind(&key.project_id)
-            .bind(&key.region)
-            .bind(&key.id)
-            .execute(conn)
-            .await
-            .map(|_| ())
-    })?;
-    on!(tx, conn => {
-        sqlx::query("DELETE FROM keys WHERE project_id = $1 AND region = $2 AND id = $3")
-            .bind(&key.project_id)
-            .bind(&key.region)
-            .bind(&key.id)
-            .execute(conn)
-            .await
-            .map(|_| ())
-    })?;
+    for statement in DESTRUCTION {
+        on!(tx, conn => {
+            sqlx::query(statement)
+                .bind(&key.project_id)
+                .bind(&key.region)
+                .bind(&key.id)
+                .execute(conn)
+                .await
+                .map(|_| ())
+        })?;
+    }
     on!(tx, conn => {
         sqlx::query(
             "UPDATE project_usage SET key_count = key_count - 1 WHERE project_id = $1 AND region = $2",
@@ -380,6 +433,41 @@ async fn destroy(tx: &mut Tx<'_>, key: &Destroyed, now: Timestamp) -> Result<()>
         .bind(&key.id)
         .bind(key.revision)
         .bind(now.millis())
+        .execute(conn)
+        .await
+        .map(|_| ())
+    })?;
+    Ok(())
+}
+
+/// What sealed material is overwritten with.
+const OVERWRITTEN: [u8; 128] = [0; 128];
+
+/// What goes with a key, and then the key: project, region and id are the arguments of each.
+const DESTRUCTION: [&str; 2] = [
+    "DELETE FROM key_versions WHERE project_id = $1 AND region = $2 AND key_id = $3",
+    "DELETE FROM keys WHERE project_id = $1 AND region = $2 AND id = $3",
+];
+
+/// Stores one version of a key's material.
+pub(super) async fn insert_material(
+    tx: &mut Tx<'_>,
+    key: &Key,
+    material: &SealedMaterial,
+) -> Result<()> {
+    on!(tx, conn => {
+        sqlx::query(
+            "INSERT INTO key_versions \
+             (project_id, region, key_id, version, epoch, sealed, created_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        )
+        .bind(key.project.as_str())
+        .bind(key.region.as_str())
+        .bind(key.id.as_str())
+        .bind(i64::from(material.version))
+        .bind(i64::from(material.epoch))
+        .bind(&material.sealed)
+        .bind(material.created_at.millis())
         .execute(conn)
         .await
         .map(|_| ())
@@ -413,7 +501,8 @@ pub(super) async fn insert(
     on!(tx, conn => {
         sqlx::query(concat!(
             "INSERT INTO keys (", columns!(), ") \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)"
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, \
+             $18, $19, $20, $21, $22, $23, $24)"
         ))
         .bind(key.project.as_str())
         .bind(key.region.as_str())
@@ -428,6 +517,13 @@ pub(super) async fn insert(
         .bind(key.current_version.map(i64::from))
         .bind(key.material_expires_at.map(Timestamp::millis))
         .bind(&key.enterprise_project)
+        .bind(key.rotation.map(|plan| i64::from(plan.days)))
+        .bind(key.rotation.map(|plan| plan.next_at.millis()))
+        .bind(i64::from(key.rotations))
+        .bind(key.rotated_at.map(Timestamp::millis))
+        .bind(key.keystore.as_str())
+        .bind(key.primary_region.as_ref().map(Region::as_str))
+        .bind(key.bound_project.as_ref().map(ProjectId::as_str))
         .bind(key.created_at.millis())
         .bind(key.created_by.as_str())
         .bind(key.revision)
@@ -436,26 +532,10 @@ pub(super) async fn insert(
         .await
         .map(|_| ())
     })?;
-    if let Some(material) = material {
-        on!(tx, conn => {
-            sqlx::query(
-                "INSERT INTO key_versions \
-                 (project_id, region, key_id, version, epoch, sealed, created_at) \
-                 VALUES ($1, $2, $3, $4, $5, $6, $7)",
-            )
-            .bind(key.project.as_str())
-            .bind(key.region.as_str())
-            .bind(key.id.as_str())
-            .bind(i64::from(material.version))
-            .bind(i64::from(material.epoch))
-            .bind(&material.sealed)
-            .bind(material.created_at.millis())
-            .execute(conn)
-            .await
-            .map(|_| ())
-        })?;
+    match material {
+        Some(material) => insert_material(tx, key, material).await,
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// The columns that a save may change, with the revision that was read as the last condition.
@@ -463,12 +543,13 @@ macro_rules! update {
     () => {
         "UPDATE keys SET name = $4, description = $5, key_state = $6, delete_at = $7, \
          current_version = $8, material_expires_at = $9, enterprise_project = $10, \
-         revision = $11, seal = $12 \
-         WHERE project_id = $1 AND region = $2 AND id = $3 AND revision = $13"
+         rotation_days = $11, rotate_at = $12, rotations = $13, rotated_at = $14, \
+         primary_region = $15, revision = $16, seal = $17 \
+         WHERE project_id = $1 AND region = $2 AND id = $3 AND revision = $18"
     };
 }
 
-/// Binds the thirteen values of `update!`, in order.
+/// Binds the eighteen values of `update!`, in order.
 macro_rules! bind_update {
     ($query:expr, $key:expr, $seal:expr, $read:expr) => {
         $query
@@ -482,6 +563,11 @@ macro_rules! bind_update {
             .bind($key.current_version.map(i64::from))
             .bind($key.material_expires_at.map(Timestamp::millis))
             .bind(&$key.enterprise_project)
+            .bind($key.rotation.map(|plan| i64::from(plan.days)))
+            .bind($key.rotation.map(|plan| plan.next_at.millis()))
+            .bind(i64::from($key.rotations))
+            .bind($key.rotated_at.map(Timestamp::millis))
+            .bind($key.primary_region.as_ref().map(Region::as_str))
             .bind($key.revision)
             .bind($seal)
             .bind($read)
@@ -520,8 +606,8 @@ pub(super) async fn save_with_record(
         " RETURNING id) \
          INSERT INTO audit (writer, seq, at, request_id, credential, user_id, user_name, \
          project_id, address, action, region, key_id, revision, outcome, detail, duration_us) \
-         SELECT $14, $15::bigint, $16::bigint, $17, $18, $19, $20, $21, $22, $23, $24, $25, \
-         $26::bigint, $27, $28, $29::bigint FROM saved"
+         SELECT $19, $20::bigint, $21::bigint, $22, $23, $24, $25, $26, $27, $28, $29, $30, \
+         $31::bigint, $32, $33, $34::bigint FROM saved"
     ));
     let done = bind_update!(query, key, seal, read)
         .bind(writer)

@@ -167,7 +167,7 @@ async fn what_cannot_be_imported_is_said_so(db: Db) {
 }
 
 async fn assert_no_keys(server: &TestServer) {
-    let counted = server.call("user-instances", Value::Null).await.ok(200);
+    let counted = server.call("GET user-instances", Value::Null).await.ok(200);
     assert_eq!(counted["instance_num"], 0, "a refusal made a key");
 }
 

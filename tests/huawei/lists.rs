@@ -284,9 +284,9 @@ async fn counters_count_keys_in_every_state_until_their_day(db: Db) {
 }
 
 async fn check_counters(server: &TestServer, count: u64) {
-    let counted = server.call("user-instances", Value::Null).await.ok(200);
+    let counted = server.call("GET user-instances", Value::Null).await.ok(200);
     assert_eq!(counted, json!({ "instance_num": count }));
-    let quotas = server.call("user-quotas", Value::Null).await.ok(200);
+    let quotas = server.call("GET user-quotas", Value::Null).await.ok(200);
     assert_eq!(
         quotas,
         json!({ "quotas": { "resources": [

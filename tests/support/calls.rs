@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 /// One call on keys.
 pub struct KeyCall {
     pub action: Action,
-    pub method: &'static str,
-    /// The last part of its path.
+    /// How the tests write it: its method if that is not POST, and the end of its path, or the
+    /// whole of one that is not under `/v1.0/{project_id}/kms/`. See [`spell`].
     pub name: &'static str,
     /// The state in which a key must be for it, by its number; `None` when it is about no key.
     pub needs: Option<&'static str>,
@@ -24,10 +24,8 @@ const fn call(
     needs: Option<&'static str>,
     body: fn(&str) -> Value,
 ) -> KeyCall {
-    let method = "POST";
     KeyCall {
         action,
-        method,
         name,
         needs,
         spec: "AES_256",
@@ -58,12 +56,91 @@ fn forged(key: &str) -> Vec<u8> {
 const fn read(action: Action, name: &'static str) -> KeyCall {
     KeyCall {
         action,
-        method: "GET",
         name,
         needs: None,
         spec: "AES_256",
         body: |_| Value::Null,
     }
+}
+
+/// A call as it goes over the wire.
+pub struct Spelled {
+    pub method: String,
+    /// The path, and the query if there is one.
+    pub path: String,
+    pub body: Option<Value>,
+}
+
+/// The method and the template of the path that a call's name stands for.
+pub fn route_of(name: &str) -> (&str, String) {
+    let (method, path) = name.split_once(' ').unwrap_or(("POST", name));
+    let path = if path.starts_with('/') {
+        path.to_owned()
+    } else {
+        format!("/v1.0/{{project_id}}/kms/{path}")
+    };
+    (method, path)
+}
+
+/// The name of the call that a route is.
+pub fn name_of(method: &str, path: &str) -> String {
+    let path = path.strip_prefix("/v1.0/{project_id}/kms/").unwrap_or(path);
+    match method {
+        "POST" => path.to_owned(),
+        _ => format!("{method} {path}"),
+    }
+}
+
+/// Spells a call for a project. Members of the body that the path has a place for go there; what
+/// is left is the query of a GET and the body of everything else.
+pub fn spell(project: &str, name: &str, mut body: Value) -> Spelled {
+    let (method, template) = route_of(name);
+    let mut path = template.replace("{project_id}", project);
+    let has_places = path.contains('{');
+    while let Some(start) = path.find('{') {
+        let end = start + path[start..].find('}').expect("places end");
+        let value = body
+            .as_object_mut()
+            .and_then(|members| members.remove(&path[start + 1..end]))
+            .unwrap_or_else(|| panic!("{name}: the body has nothing for {}", &path[start..=end]));
+        path.replace_range(start..=end, &escape(&text_of(&value)));
+    }
+    let members = body.as_object().map_or(0, serde_json::Map::len);
+    if method == "GET" {
+        let pairs: Vec<String> = body
+            .as_object()
+            .into_iter()
+            .flatten()
+            .map(|(member, value)| format!("{member}={}", escape(&text_of(value))))
+            .collect();
+        if !pairs.is_empty() {
+            path = format!("{path}?{}", pairs.join("&"));
+        }
+    }
+    let needs_none = method == "GET" || body.is_null() || (has_places && members == 0);
+    Spelled {
+        method: method.to_owned(),
+        path,
+        body: (!needs_none).then_some(body),
+    }
+}
+
+fn text_of(value: &Value) -> String {
+    value
+        .as_str()
+        .map_or_else(|| value.to_string(), ToOwned::to_owned)
+}
+
+/// Escapes what has a meaning of its own in a path or query.
+fn escape(text: &str) -> String {
+    text.bytes()
+        .map(|byte| match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
+                char::from(byte).to_string()
+            }
+            other => format!("%{other:02X}"),
+        })
+        .collect()
 }
 
 fn named(key: &str) -> Value {
@@ -227,8 +304,8 @@ pub const KEY_CALLS: &[KeyCall] = &[
             "mac": "00",
         })
     }),
-    read(Action::CountKeys, "user-instances"),
-    read(Action::ShowQuotas, "user-quotas"),
+    read(Action::CountKeys, "GET user-instances"),
+    read(Action::ShowQuotas, "GET user-quotas"),
 ];
 
 /// What create-key is told for a key of a spec that can do what the calls ask for.
