@@ -66,9 +66,3 @@ fn every_target_has_a_file_and_a_small_corpus() {
     let bytes: u64 = kept.iter().map(|file| file.metadata().unwrap().len()).sum();
     assert!(kept.len() <= FILES && bytes <= BYTES, "{} files, {bytes} bytes", kept.len());
 }
-
-// TEMP
-#[test]
-fn zz_make_seeds() {
-    targets::make_seeds();
-}

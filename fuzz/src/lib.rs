@@ -9,7 +9,6 @@ mod outside;
 mod service;
 mod texts;
 
-pub use crypto::make_seeds;
 pub use crypto::{blobs, import, public_keys, sealed, signatures, wrapped};
 pub use outside::{issuers, jwks, keystone};
 pub use service::{close, every_route, logins, requests, strangers, tokens};

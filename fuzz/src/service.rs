@@ -8,6 +8,7 @@
 
 use std::cell::RefCell;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::{Arc, LazyLock};
@@ -51,7 +52,10 @@ const KEYS: &[(&str, &str)] = &[
         "$AGREE",
         r#"{"key_alias":"agree","key_spec":"EC_P256","key_usage":"KEY_AGREEMENT"}"#,
     ),
-    ("$SM2", r#"{"key_alias":"sm2","key_spec":"SM2"}"#),
+    (
+        "$SM2",
+        r#"{"key_alias":"sm2","key_spec":"SM2","key_usage":"ENCRYPT_DECRYPT"}"#,
+    ),
     (
         "$RSA",
         r#"{"key_alias":"rsa","key_spec":"RSA_2048","key_usage":"ENCRYPT_DECRYPT"}"#,
@@ -114,7 +118,7 @@ thread_local! {
 }
 
 async fn make_template() -> Template {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = private_folder();
     let mut world = open(folder, env(1 << 32), Vec::new(), String::new()).await;
     let kms = &world.kms;
     // Nobody can guess these: what gets in without them gets in wrongly.
@@ -191,8 +195,7 @@ async fn make_template() -> Template {
 
 /// A new world, as the template says.
 async fn new_world() -> World {
-    use std::os::unix::fs::OpenOptionsExt;
-    let folder = tempfile::tempdir().unwrap();
+    let folder = private_folder();
     for (name, bytes) in &TEMPLATE.files {
         let mut options = std::fs::OpenOptions::new();
         let options = options.write(true).create_new(true).mode(0o600);
@@ -202,6 +205,12 @@ async fn new_world() -> World {
     let (words, token) = (TEMPLATE.words.clone(), TEMPLATE.token.clone());
     // Other chance than the template's, whose ids are taken.
     open(folder, env(2 << 32), words, token).await
+}
+
+fn private_folder() -> tempfile::TempDir {
+    let private = std::fs::Permissions::from_mode(0o700);
+    let mut folder = tempfile::Builder::new();
+    folder.permissions(private).tempdir().unwrap()
 }
 
 async fn open(
