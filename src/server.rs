@@ -53,13 +53,13 @@ impl Server {
             workers => workers,
         };
         let server = HttpServer::new(move || App::new().configure(service.clone()))
-        .max_connections(config.limits.connections.div_ceil(workers).max(1))
-        .client_request_timeout(limits::HEAD_TIME)
-        .client_disconnect_timeout(Duration::from_secs(2))
-        .keep_alive(KeepAlive::Timeout(Duration::from_secs(75)))
-        .shutdown_timeout(limits::STOP_SECONDS)
-        .disable_signals()
-        .workers(workers);
+            .max_connections(config.limits.connections.div_ceil(workers).max(1))
+            .client_request_timeout(limits::HEAD_TIME)
+            .client_disconnect_timeout(Duration::from_secs(2))
+            .keep_alive(KeepAlive::Timeout(Duration::from_secs(75)))
+            .shutdown_timeout(limits::STOP_SECONDS)
+            .disable_signals()
+            .workers(workers);
         let server = match &config.tls {
             None => server.bind(config.listen),
             Some(tls) => server.bind_rustls_0_23(config.listen, crate::tls::server_config(tls)?),
@@ -125,8 +125,7 @@ pub fn service(kms: Arc<Kms>) -> impl Fn(&mut web::ServiceConfig) + Clone + Send
         kms,
     });
     move |app| {
-        app.app_data(state.clone())
-            .default_service(web::to(answer));
+        app.app_data(state.clone()).default_service(web::to(answer));
     }
 }
 

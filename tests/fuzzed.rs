@@ -13,7 +13,9 @@ const FILES: usize = 200;
 const BYTES: u64 = 300_000;
 
 fn files_in(folder: &str) -> Vec<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz").join(folder);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("fuzz")
+        .join(folder);
     let Ok(entries) = std::fs::read_dir(folder) else {
         return Vec::new();
     };
@@ -55,7 +57,9 @@ fn every_target_has_a_file_and_a_small_corpus() {
     let known: Vec<String> = TARGETS.iter().map(|(name, _)| (*name).to_owned()).collect();
     assert_eq!(names(&files_in("fuzz_targets")), known, "fuzz/fuzz_targets");
     assert_eq!(names(&files_in("corpus")), known, "fuzz/corpus");
-    let manifest = files_in("").into_iter().find(|file| file.ends_with("Cargo.toml"));
+    let manifest = files_in("")
+        .into_iter()
+        .find(|file| file.ends_with("Cargo.toml"));
     let manifest = std::fs::read_to_string(manifest.unwrap()).unwrap();
     for name in &known {
         assert!(!corpus(name).is_empty(), "fuzz/corpus/{name} is empty");
@@ -64,5 +68,9 @@ fn every_target_has_a_file_and_a_small_corpus() {
     }
     let kept: Vec<PathBuf> = known.iter().flat_map(|name| corpus(name)).collect();
     let bytes: u64 = kept.iter().map(|file| file.metadata().unwrap().len()).sum();
-    assert!(kept.len() <= FILES && bytes <= BYTES, "{} files, {bytes} bytes", kept.len());
+    assert!(
+        kept.len() <= FILES && bytes <= BYTES,
+        "{} files, {bytes} bytes",
+        kept.len()
+    );
 }

@@ -48,9 +48,10 @@ static PAIRS: LazyLock<Vec<Material>> = LazyLock::new(|| {
             continue;
         };
         if kind.is_supported() && pairs.iter().all(|pair| pair.kind() != kind) {
-            pairs.push(Material::import(kind, secret(&hex::decode(private).unwrap())).unwrap_or_else(
-                |error| panic!("{}: {error}", kind.name()),
-            ));
+            pairs.push(
+                Material::import(kind, secret(&hex::decode(private).unwrap()))
+                    .unwrap_or_else(|error| panic!("{}: {error}", kind.name())),
+            );
         }
     }
     pairs
@@ -78,7 +79,11 @@ pub fn import(input: &[u8]) {
         let kept = material.into_data_key();
         let again = Material::import(kind, secret(kept.expose()));
         let again = again.map(Material::into_data_key).ok();
-        assert!(again.is_some_and(|again| again.eq_ct(&kept)), "{}", kind.name());
+        assert!(
+            again.is_some_and(|again| again.eq_ct(&kept)),
+            "{}",
+            kind.name()
+        );
     }
 }
 
@@ -92,8 +97,14 @@ pub fn public_keys(input: &[u8]) {
         return;
     };
     for algorithm in kind.signing_algorithms() {
-        let verified =
-            verify_with_public(kind, input, *algorithm, MessageType::Raw, b"message", &[0; 64]);
+        let verified = verify_with_public(
+            kind,
+            input,
+            *algorithm,
+            MessageType::Raw,
+            b"message",
+            &[0; 64],
+        );
         assert_ne!(verified, Ok(true));
     }
     for algorithm in kind.encryption_algorithms() {
@@ -223,4 +234,3 @@ fn altered(bytes: &[u8], input: &[u8]) -> Vec<u8> {
     bytes[at] ^= 1 << (bit % 8);
     bytes
 }
-

@@ -153,7 +153,16 @@ fn answer(connection: TcpStream) -> std::io::Result<()> {
 
 fn http(status: &[u8], headers: &[u8], body: &[u8]) -> Vec<u8> {
     let length = format!("Content-Length: {}\r\nConnection: close\r\n", body.len());
-    [b"HTTP/1.1 ", status, b"\r\n", headers, length.as_bytes(), b"\r\n", body].concat()
+    [
+        b"HTTP/1.1 ",
+        status,
+        b"\r\n",
+        headers,
+        length.as_bytes(),
+        b"\r\n",
+        body,
+    ]
+    .concat()
 }
 
 /// No answer of a Keystone panics, and none lets anybody in but one that says 200 and who it is.

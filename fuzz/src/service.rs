@@ -178,7 +178,9 @@ async fn make_template() -> Template {
         world.words.push((word, blob.to_owned()));
     }
     // Longer words first, for some begin as others do.
-    world.words.sort_by_key(|(word, _)| std::cmp::Reverse(word.len()));
+    world
+        .words
+        .sort_by_key(|(word, _)| std::cmp::Reverse(word.len()));
 
     world.kms.store().close().await;
     let files = std::fs::read_dir(world.folder.path()).unwrap();
@@ -256,7 +258,9 @@ async fn open_kms(folder: &Path, env: Env) -> Kms {
     ];
     let flags = Flags {
         file: None,
-        values: values.map(|(name, value)| (name, value.to_owned())).to_vec(),
+        values: values
+            .map(|(name, value)| (name, value.to_owned()))
+            .to_vec(),
     };
     let config = Config::read(&flags).unwrap_or_else(|faults| panic!("{faults}"));
     let opened = Kms::open(config, env, Purpose::Operate).await;
@@ -314,9 +318,9 @@ impl World {
     /// A row of the table, for a line that names none. What the row's path leaves open, but for the
     /// project, is what stands in the line after the first space.
     fn row_for(&self, line: &[u8], rest: &[u8]) -> (&'static str, String) {
-        let sum = line
-            .iter()
-            .fold(7_usize, |sum, byte| sum.wrapping_mul(31).wrapping_add(usize::from(*byte)));
+        let sum = line.iter().fold(7_usize, |sum, byte| {
+            sum.wrapping_mul(31).wrapping_add(usize::from(*byte))
+        });
         let row = ROWS.with(|rows| {
             let row = &rows[sum % rows.len()];
             (row.method, row.path)
@@ -350,9 +354,15 @@ impl World {
     /// With the account's token, unless it brings a credential.
     fn with_token(&self, mut asked: Asked) -> Asked {
         let brings = ["x-auth-token", "authorization"];
-        if !asked.headers.iter().any(|(name, _)| brings.contains(&name.as_str())) {
+        if !asked
+            .headers
+            .iter()
+            .any(|(name, _)| brings.contains(&name.as_str()))
+        {
             let token = HeaderValue::from_str(&self.token).unwrap();
-            asked.headers.push((HeaderName::from_static("x-auth-token"), token));
+            asked
+                .headers
+                .push((HeaderName::from_static("x-auth-token"), token));
         }
         asked
     }
@@ -369,9 +379,18 @@ impl World {
             request = request.append_header(header);
         }
         let answer = (self.ask)(request).await;
-        assert!(answer.status < 500, "{about}: {} {:?}", answer.status, answer.body);
+        assert!(
+            answer.status < 500,
+            "{about}: {} {:?}",
+            answer.status,
+            answer.body
+        );
         if answer.status >= 400 {
-            assert!(answer.json()["error"].is_object(), "{about}: {:?}", answer.body);
+            assert!(
+                answer.json()["error"].is_object(),
+                "{about}: {:?}",
+                answer.body
+            );
         }
         answer
     }
@@ -424,7 +443,10 @@ fn is_path_of(row: &Route, path: &str) -> bool {
 
 /// Whether a path has a row of this sort, whatever the method.
 fn has_row(path: &str, sort: impl Fn(&Kind) -> bool) -> bool {
-    ROWS.with(|rows| rows.iter().any(|row| is_path_of(row, path) && sort(&row.kind)))
+    ROWS.with(|rows| {
+        rows.iter()
+            .any(|row| is_path_of(row, path) && sort(&row.kind))
+    })
 }
 
 /// Does something in this thread's world, which is made anew if it says that something changed, so
@@ -479,7 +501,11 @@ pub fn strangers(input: &[u8]) {
         let path = asked.target.path().to_owned();
         let answer = world.ask(asked).await;
         let open = has_row(&path, |kind| !matches!(kind, Kind::Guarded(..)));
-        assert!(open || answer.status >= 400, "let in: {path} {:?}", answer.body);
+        assert!(
+            open || answer.status >= 400,
+            "let in: {path} {:?}",
+            answer.body
+        );
         false
     });
 }
@@ -490,7 +516,11 @@ pub fn logins(input: &[u8]) {
         let line = b"POST /v3/auth/tokens\n\n";
         let asked = world.read(&[line, input].concat()).unwrap();
         let answer = world.ask(asked).await;
-        assert!(is_told_a_secret(input) || answer.status >= 400, "let in: {:?}", answer.body);
+        assert!(
+            is_told_a_secret(input) || answer.status >= 400,
+            "let in: {:?}",
+            answer.body
+        );
         false
     });
 }
@@ -516,7 +546,9 @@ pub fn tokens(input: &[u8]) {
         };
         let line = b"GET /v1.0/$PROJECT/kms/user-instances";
         let mut asked = world.read(line).unwrap();
-        asked.headers.push((HeaderName::from_static("x-auth-token"), token));
+        asked
+            .headers
+            .push((HeaderName::from_static("x-auth-token"), token));
         let answer = world.ask(asked).await;
         if answer.status < 400 {
             let (_, claims) = halves(&input, b'\n').expect("a token of the fuzzer's own");
@@ -533,7 +565,10 @@ pub fn tokens(input: &[u8]) {
 
 /// A JWT that says this.
 pub(super) fn signed(header: &[u8], claims: &[u8], by: Algorithm, key: &EncodingKey) -> String {
-    let (header, claims) = (URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims));
+    let (header, claims) = (
+        URL_SAFE_NO_PAD.encode(header),
+        URL_SAFE_NO_PAD.encode(claims),
+    );
     let said = format!("{header}.{claims}");
     let signature = jsonwebtoken::crypto::sign(said.as_bytes(), key, by).unwrap();
     format!("{said}.{signature}")
@@ -556,7 +591,9 @@ pub fn every_route() {
     let deep = format!(r#"{{"key_id":{}{}}}"#, "[".repeat(40), "]".repeat(40));
     let long = format!(r#"{{"key_id":"{}"}}"#, STANDARD.encode([7; 9000]));
     let rows = ROWS.with(|rows| {
-        let rows = rows.iter().map(|row| (row.method, filled(row.path, "$AES")));
+        let rows = rows
+            .iter()
+            .map(|row| (row.method, filled(row.path, "$AES")));
         rows.collect::<Vec<_>>()
     });
     for (method, path) in rows {
