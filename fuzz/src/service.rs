@@ -7,6 +7,7 @@
 //! `$PASSWORD` are replaced by what they stand for.
 
 use std::cell::RefCell;
+use std::mem::ManuallyDrop;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -114,7 +115,10 @@ static TEMPLATE: LazyLock<Template> = LazyLock::new(|| {
 });
 
 thread_local! {
-    static HERE: RefCell<Option<(World, SystemRunner)>> = const { RefCell::new(None) };
+    // Ended by `close`, never by the end of the thread: what it holds needs other things of the
+    // thread's to end well, and those may have gone before.
+    static HERE: RefCell<ManuallyDrop<Option<(World, SystemRunner)>>> =
+        const { RefCell::new(ManuallyDrop::new(None)) };
 }
 
 async fn make_template() -> Template {
@@ -461,13 +465,13 @@ fn in_world(act: impl AsyncFnOnce(&World) -> bool) {
             system.block_on(world.kms.store().close());
             world = system.block_on(new_world());
         }
-        *here = Some((world, system));
+        **here = Some((world, system));
     });
 }
 
 /// Ends this thread's world, and removes its folder.
 pub fn close() {
-    if let Some((world, system)) = HERE.take() {
+    if let Some((world, system)) = HERE.with_borrow_mut(|here| here.take()) {
         system.block_on(world.kms.store().close());
         drop(world);
     }
