@@ -136,6 +136,14 @@ actions! {
     /// Agree on a secret with a peer.
     DeriveSharedSecret: Reads, Full, Some("kms:cmk:deriveSharedSecret");
 
+    // Multi-region keys.
+    /// Read where a key can be copied to.
+    ListRegions: Reads, Read, Some("kms:cmk:listRegions");
+    /// Copy a key to another region.
+    ReplicateKey: Changes, Full, Some("kms:cmk:replicate");
+    /// Make a replica the primary.
+    UpdatePrimaryRegion: Changes, Full, Some("kms:cmk:updatePrimaryRegion");
+
     // Identity.
     /// Exchange a credential for a token.
     IssueToken: Reads, Anyone, None;

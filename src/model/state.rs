@@ -115,10 +115,12 @@ const fn row(action: Action) -> Option<[Verdict; 4]> {
         | Action::DecryptDataKey | Action::Sign | Action::Verify | Action::GetPublicKey
         | Action::GenerateMac | Action::VerifyMac | Action::ReEncrypt
         | Action::GenerateDataKeyPair | Action::DeriveSharedSecret
+        // Copying one.
+        | Action::ReplicateKey | Action::UpdatePrimaryRegion
                                   => Some([Allow,        IsDisabled,   IsLeaving,       NeedsMaterial]),
         // Not about one key, or (destroying) decided by the clock instead.
         Action::CreateKey | Action::ListKeys | Action::CountKeys | Action::ShowQuotas
-        | Action::GenerateRandom | Action::IssueToken | Action::ValidateToken | Action::RevokeToken
+        | Action::GenerateRandom | Action::ListRegions | Action::IssueToken | Action::ValidateToken | Action::RevokeToken
         | Action::ListProjects | Action::ListDomains | Action::ShowCatalog
         | Action::ManageIdentity | Action::ManageTokenKeys
         | Action::DestroyKey | Action::RefuseCredential => None,

@@ -8,5 +8,6 @@ mod fit;
 pub mod identity;
 pub mod keys;
 pub mod macs;
+pub mod replicas;
 pub mod signatures;
 pub mod upkeep;

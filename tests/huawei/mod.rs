@@ -3,4 +3,5 @@ mod ciphers;
 mod identity;
 mod keys;
 mod lists;
+mod replicas;
 mod signatures;

@@ -11,6 +11,7 @@ use kmsd::crypto::hash::sha256;
 use kmsd::crypto::secret::Secret;
 use kmsd::env::{Clock, Entropy, Env};
 use kmsd::kms::{Kms, Purpose};
+use kmsd::model::action::Action;
 use kmsd::model::audit::Record;
 use kmsd::model::identity::{Project, Role};
 use kmsd::model::ids::DisplayName;
@@ -143,6 +144,7 @@ impl Setup {
 }
 
 /// Somebody who can be asked for: a user with one role in one project.
+#[derive(Clone)]
 pub struct Account {
     pub domain: String,
     pub user: String,
@@ -313,6 +315,20 @@ impl TestServer {
             .await
     }
 
+    /// A call on keys by the first account, in one of the regions.
+    pub async fn call_at(&self, region: &str, call: &str, body: Value) -> Answer {
+        let spelled = calls::spell(self.account.project.id.as_str(), call, body);
+        let mut request = self
+            .request(&spelled.method, &spelled.path)
+            .header("Host", format!("kms.{region}.example.test"))
+            .header("X-Auth-Token", &self.token)
+            .header("Content-Type", "application/json");
+        if let Some(body) = spelled.body {
+            request = request.body(body.to_string());
+        }
+        self.send(request).await
+    }
+
     /// A call on keys in any project by any token.
     pub async fn call_in(&self, project: &str, token: &str, call: &str, body: Value) -> Answer {
         let spelled = calls::spell(project, call, body);
@@ -361,6 +377,8 @@ impl TestServer {
 
     /// Makes a key that can do what a call asks for, in a state.
     pub async fn key_for(&self, call: &calls::KeyCall, state: &str, name: &str) -> String {
+        // Calls give their names, which are not always names of keys.
+        let name = &name.replace([' ', '{', '}'], "_");
         if state == "5" || call.spec == "AES_256" {
             return self.key_in(state, name).await;
         }
@@ -383,6 +401,16 @@ impl TestServer {
                 .await
             }
             "decrypt-datakey" => self.call("create-datakey", json!({ "key_id": key })).await,
+            calls::REPLICATE => {
+                body["replica_project_id"] = json!(self.account.project.id);
+                return body;
+            }
+            calls::UPDATE_PRIMARY => {
+                let mut copy = (calls::of(Action::ReplicateKey).body)(key);
+                copy["replica_project_id"] = json!(self.account.project.id);
+                self.call(calls::REPLICATE, copy).await;
+                return body;
+            }
             _ => return body,
         };
         if made.status == 200 {
