@@ -590,7 +590,8 @@ pub fn every_route() {
         r#"{"key_id":"$AES"}"#,
         r#"{"key_id":"$EC","key_id":"$EC"}"#,
         r#"{"key_id":["$AES"],"limit":{},"marker":-1}"#,
-        r#"{"key_id":"$AES","limit":1e308,"sequence":"short","grantee_principal":7}"#,
+        r#"{"key_id":"$AES","limit":1e308,"sequence":"short"}"#,
+        r#"{"key_id":"$AES","limit":"0","marker":"x","pending_days":"99999999999999999999"}"#,
     ];
     let deep = format!(r#"{{"key_id":{}{}}}"#, "[".repeat(40), "]".repeat(40));
     let long = format!(r#"{{"key_id":"{}"}}"#, STANDARD.encode([7; 9000]));
