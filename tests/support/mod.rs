@@ -25,6 +25,7 @@ pub mod openapi;
 pub mod pages;
 pub mod process;
 pub mod raw;
+mod seen;
 pub mod signing;
 
 /// The database under a test.
@@ -300,6 +301,7 @@ impl TestServer {
                 text: answer.text().await.unwrap(),
             };
             openapi::check_answer(&method, &path, &answer);
+            seen::note(&method, &path, &answer);
             answer
         }
     }
