@@ -204,6 +204,13 @@ fn tell(error: &Error, action: Option<Action>, subject: &Subject) -> Told {
             "NotFoundException",
             format!("{arn} has no replica key in {region}"),
         ),
+        Error::NoEnclaveRoots => fixed(
+            "UnsupportedOperationException",
+            "no enclave is trusted here: the operator has set no root",
+        ),
+        Error::AttestationRefused(why) => {
+            validation(format!("Recipient.AttestationDocument is not valid: {why}"))
+        }
         Error::KeystoreNotFound => refused("CustomKeyStoreNotFoundException", String::new()),
         Error::KeyQuotaReached => fixed(
             "LimitExceededException",
