@@ -204,6 +204,16 @@ fn tell(error: &Error, action: Option<Action>, subject: &Subject) -> Told {
             "NotFoundException",
             format!("{arn} has no replica key in {region}"),
         ),
+        Error::SignatureDoesNotHold => refused("KMSInvalidSignatureException", String::new()),
+        Error::MacDoesNotHold => refused("KMSInvalidMacException", String::new()),
+        Error::IncorrectKey => fixed(
+            "IncorrectKeyException",
+            "The key ID in the request does not identify a CMK that can perform this operation.",
+        ),
+        Error::DryRun => fixed(
+            "DryRunOperationException",
+            "The request would have succeeded, but the DryRun option is set.",
+        ),
         Error::NoEnclaveRoots => fixed(
             "UnsupportedOperationException",
             "no enclave is trusted here: the operator has set no root",

@@ -3,9 +3,11 @@
 //! The same keys, verbs and records as every other dialect's; here is only how they are spelt.
 
 pub mod auth;
+pub mod ciphers;
 pub mod error;
 pub mod keys;
 pub mod naming;
 pub mod routes;
 pub mod shapes;
+pub mod signatures;
 pub mod wire;

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::error::{Subject, render};
-use super::{auth, keys};
+use super::{auth, ciphers, keys, signatures};
 use crate::dialect::{Call, Handler, Reply, Request, handler, serve};
 use crate::kms::Kms;
 use crate::model::action::Action;
@@ -43,6 +43,23 @@ pub fn table() -> Vec<Operation> {
         "ScheduleKeyDeletion" ScheduleKeyDeletion keys::schedule_deletion;
         "CancelKeyDeletion" CancelKeyDeletion keys::cancel_deletion;
         "UpdateKeyDescription" UpdateKeyDescription keys::update_description;
+        // Uses of keys.
+        "Encrypt" Encrypt ciphers::encrypt;
+        "Decrypt" Decrypt ciphers::decrypt;
+        "ReEncrypt" ReEncrypt ciphers::re_encrypt;
+        "GenerateDataKey" GenerateDataKey ciphers::generate_data_key;
+        "GenerateDataKeyWithoutPlaintext" GenerateDataKeyWithoutPlaintext
+            ciphers::generate_data_key_without_plaintext;
+        "GenerateDataKeyPair" GenerateDataKeyPair ciphers::generate_pair;
+        "GenerateDataKeyPairWithoutPlaintext" GenerateDataKeyPair
+            ciphers::generate_pair_without_plaintext;
+        "GenerateRandom" GenerateRandom ciphers::random;
+        "DeriveSharedSecret" DeriveSharedSecret ciphers::derive_secret;
+        "Sign" Sign signatures::sign;
+        "Verify" Verify signatures::verify;
+        "GetPublicKey" GetPublicKey signatures::public_key;
+        "GenerateMac" GenerateMac signatures::generate_mac;
+        "VerifyMac" VerifyMac signatures::verify_mac;
     }
 }
 

@@ -55,6 +55,22 @@ pub fn nothing() -> Reply {
     }
 }
 
+/// The answer, unless nothing but whether it would succeed was asked for (contract, section 11.6).
+///
+/// # Errors
+/// [`Error::DryRun`]: success is an error here.
+pub fn unless_dry(dry_run: Option<bool>, reply: impl FnOnce() -> Result<Reply>) -> Result<Reply> {
+    match dry_run {
+        Some(true) => Err(Error::DryRun),
+        _ => reply(),
+    }
+}
+
+/// Secret bytes in Base64.
+pub fn base64_of(secret: &Secret) -> zeroize::Zeroizing<String> {
+    zeroize::Zeroizing::new(STANDARD.encode(secret.expose()))
+}
+
 /// The same answer as the media type of this dialect.
 ///
 /// # Errors

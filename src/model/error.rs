@@ -119,6 +119,14 @@ pub enum Error {
     AlreadyInRegion(Region),
     /// The key has no replica in that region, or not one that is enabled.
     NoReplicaThere(Region),
+    /// The signature does not hold, where that is an error.
+    SignatureDoesNotHold,
+    /// The authentication code does not hold, where that is an error.
+    MacDoesNotHold,
+    /// The key that the caller names is not the one that the ciphertext names.
+    IncorrectKey,
+    /// It would have been done, had it been meant.
+    DryRun,
     /// There is no such keystore.
     KeystoreNotFound,
     /// The project has as many keys as it may.
@@ -211,6 +219,10 @@ impl Error {
             Error::HasReplicas(_) => "has-replicas",
             Error::AlreadyInRegion(_) => "already-in-region",
             Error::NoReplicaThere(_) => "no-replica-there",
+            Error::SignatureDoesNotHold => "signature-does-not-hold",
+            Error::MacDoesNotHold => "mac-does-not-hold",
+            Error::IncorrectKey => "incorrect-key",
+            Error::DryRun => "dry-run",
             Error::KeystoreNotFound => "keystore-not-found",
             Error::KeyQuotaReached => "key-quota-reached",
             Error::Throttled(_) => "throttled",

@@ -90,7 +90,7 @@ pub async fn decrypt(
         let named = key;
         let (key, plaintext) = open(cx, binding, ciphertext).await?;
         if matches!(named, Some(KeyRef::Id(id)) if *id != key.id) {
-            return Err(Error::InvalidCiphertext);
+            return Err(Error::IncorrectKey);
         }
         return Ok((key, plaintext));
     }
@@ -193,6 +193,8 @@ pub enum PairKind {
     P521,
     /// The SECG curve secp256k1.
     Secp256k1,
+    /// Edwards curve 25519.
+    Ed25519,
     /// SM2.
     Sm2,
 }
@@ -207,6 +209,7 @@ impl PairKind {
             PairKind::P384 => MaterialKind::EcP384,
             PairKind::P521 => MaterialKind::EcP521,
             PairKind::Secp256k1 => MaterialKind::Secp256k1,
+            PairKind::Ed25519 => MaterialKind::Ed25519,
             PairKind::Sm2 => MaterialKind::Sm2,
         }
     }
