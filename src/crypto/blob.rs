@@ -33,8 +33,8 @@ use zeroize::Zeroizing;
 
 use super::aead::{Aead, IV, TAG};
 use super::hash::{constant_time_eq, sha256};
-use super::kdf::{kbkdf, kbkdf_sm3};
-use super::material::{Material, MaterialKind};
+use super::kdf::{kbkdf, kbkdf_by, kbkdf_sm3};
+use super::material::{Holding, Material, MaterialKind};
 use super::secret::Secret;
 use super::{CryptoError, sm};
 use crate::env::Entropy;
@@ -180,9 +180,14 @@ impl Suite {
     ) -> Result<(Secret, [u8; COMMITMENT]), CryptoError> {
         let mut commitment = [0; COMMITMENT];
         let mut okm = Zeroizing::new(vec![0; self.aead().1 + COMMITMENT]);
-        match self {
-            Self::Aes256 => kbkdf(material.bytes(), info, &mut okm),
-            Self::Sm4 => kbkdf_sm3(material.bytes(), info, &mut okm)?,
+        match (self, material.holding()) {
+            (Self::Aes256, Holding::Bytes(key)) => kbkdf(key, info, &mut okm),
+            (Self::Sm4, Holding::Bytes(key)) => kbkdf_sm3(key, info, &mut okm)?,
+            // The one thing that leaves a module is the key of this one message.
+            (Self::Aes256, Holding::Hsm { key, .. }) => {
+                kbkdf_by(info, &mut okm, |input| key.hmac(input))?;
+            }
+            (Self::Sm4, Holding::Hsm { .. }) => return Err(CryptoError::Unsupported),
         }
         let (key, tail) = okm.split_at(self.aead().1);
         commitment.copy_from_slice(tail);

@@ -1,4 +1,5 @@
-//! The little DER that is read here: where a structure ends, and fixed frames around raw keys.
+//! The little DER that is read and written here: where a structure ends, and frames around what
+//! hardware security modules give raw.
 //!
 //! The library parses keys but does not look behind them; what stands behind a key is refused here.
 
@@ -18,6 +19,32 @@ pub(super) fn one_sequence(bytes: &[u8]) -> Result<&[u8], CryptoError> {
     match content {
         (rest, len) if rest.len() == len => Ok(bytes),
         _ => Err(CryptoError::Invalid),
+    }
+}
+
+/// One value with its tag and its length, which is at most 65,535.
+pub(super) fn tagged(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
+    let content = parts.concat();
+    let mut der = vec![tag];
+    match u16::try_from(content.len())
+        .unwrap_or(u16::MAX)
+        .to_be_bytes()
+    {
+        [0, len @ 0..=0x7f] => der.push(len),
+        [0, len] => der.extend([0x81, len]),
+        [high, low] => der.extend([0x82, high, low]),
+    }
+    der.extend(content);
+    der
+}
+
+/// An INTEGER of an unsigned number, big endian.
+pub(super) fn unsigned(number: &[u8]) -> Vec<u8> {
+    let zeros = number.iter().take_while(|byte| **byte == 0).count();
+    match number.get(zeros..).unwrap_or_default() {
+        [] => tagged(0x02, &[&[0]]),
+        digits @ [0x80..=0xff, ..] => tagged(0x02, &[&[0], digits]),
+        digits => tagged(0x02, &[digits]),
     }
 }
 

@@ -85,6 +85,10 @@ words! {
     KeystoreId = r"\A(?:0|[0-9a-z]{8}-[0-9a-z]{4}-[0-9a-z]{4}-[0-9a-z]{4}-[0-9a-z]{12})\z",
         "must be 0 or the lower-case UUID of a keystore";
 
+    /// A cluster of hardware security modules, which the operator's settings describe.
+    HsmClusterId = r"\A[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\z",
+        "must be a lower-case UUID (8-4-4-4-12)";
+
     /// A project: the tenant that owns keys.
     ProjectId = r"\A[0-9a-f]{32}\z", "must be 32 lower-case hexadecimal digits";
 
