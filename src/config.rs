@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
+use crate::hsm::ClusterSettings;
 use crate::model::ids::Region;
 use crate::outside::{IssuerSettings, KeystoneSettings};
 use crate::store::{DatabaseUrl, Durability};
@@ -44,6 +45,7 @@ struct Settings {
     compatibility: Compatibility,
     issuers: Vec<IssuerSettings>,
     keystone: Option<KeystoneSettings>,
+    hsm_clusters: Vec<ClusterSettings>,
 }
 
 impl Default for Settings {
@@ -69,6 +71,7 @@ impl Default for Settings {
             compatibility: Compatibility::default(),
             issuers: Vec::new(),
             keystone: None,
+            hsm_clusters: Vec::new(),
         }
     }
 }
@@ -244,6 +247,8 @@ pub struct Config {
     pub issuers: Vec<IssuerSettings>,
     /// An outside Keystone, until it is opened.
     pub keystone: Option<KeystoneSettings>,
+    /// Clusters of hardware security modules, of which keystores can be made.
+    pub hsm_clusters: Vec<ClusterSettings>,
     /// Whether this is `kmsd dev`: throw-away, loopback only.
     pub dev: bool,
 }
@@ -551,6 +556,14 @@ impl Settings {
         if let Some(keystone) = &self.keystone {
             keep(keystone.check());
         }
+        for (at, cluster) in self.hsm_clusters.iter().enumerate() {
+            keep(cluster.check());
+            keep(secrets_are_private(&cluster.pin_file));
+            let others = &self.hsm_clusters[..at];
+            if others.iter().any(|other| other.id == cluster.id) {
+                keep(Err(format!("hsm_clusters: {} is there twice", cluster.id)));
+            }
+        }
         match (listen, operators, database, regions, public_url) {
             (Ok(listen), Ok(operators_listen), Ok(database), Ok(regions), Ok(public_url))
                 if faults.is_empty() =>
@@ -590,6 +603,7 @@ impl Settings {
                     list_without_spec: self.compatibility.list_keys_without_spec,
                     issuers: self.issuers,
                     keystone: self.keystone,
+                    hsm_clusters: self.hsm_clusters,
                     dev: false,
                 })
             }

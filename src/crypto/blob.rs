@@ -11,7 +11,7 @@
 //! offset  0  magic, 4B
 //!         1  format version, 01
 //!         2  suite
-//!         3  flags: bit 0 object context, bit 1 text context; all others zero
+//!         3  flags: bit 0 object context, bit 1 text context, bit 2 PIN; all others zero
 //!         4  key version, u32, big endian
 //!         8  key id, 36 characters, lower case
 //!        44  salt, 32 bytes
@@ -51,6 +51,8 @@ const COMMITMENT: usize = 32;
 const HINT: usize = 4;
 const HEADER: usize = FIXED + SALT + IV + COMMITMENT + HINT;
 const KEY_ID: usize = 36;
+/// The bit of a type byte, and so of the flags, that says that there is a PIN.
+const PIN: u8 = 4;
 const PROJECT_ID: usize = 32;
 
 /// Which key seals, and where it lives.
@@ -71,7 +73,8 @@ pub struct Place<'a> {
 /// In canonical form: a type byte (`00` none, `01` object, `02` text). For an object the number of
 /// pairs (u32, big endian) follows and, in the order of the names' UTF-8 bytes, each name and value
 /// as length (u32, big endian) and bytes; for a text its length and bytes. Nothing is trimmed,
-/// folded or normalized. What is empty is the same as none.
+/// folded or normalized. What is empty is the same as none. With a PIN the type byte has bit 2 set
+/// (`04`, `05`, `06`), and the digest of the PIN stands at the end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BoundContext(Vec<u8>);
 
@@ -106,6 +109,18 @@ impl BoundContext {
         canonical.extend(length(text.len()));
         canonical.extend(text.as_bytes());
         Self(canonical)
+    }
+
+    /// The same and a PIN, by its digest: both have to be given again.
+    #[must_use]
+    pub fn with_pin(mut self, digest: &[u8; 32]) -> Self {
+        if let Some(kind) = self.0.first_mut()
+            && *kind & PIN == 0
+        {
+            *kind |= PIN;
+            self.0.extend(digest);
+        }
+        self
     }
 
     /// The canonical form.
@@ -280,7 +295,7 @@ impl<'a> Parts<'a> {
             suite: [Suite::Aes256, Suite::Sm4]
                 .into_iter()
                 .find(|one| one.byte() == *suite)?,
-            context: match flags {
+            context: match flags & !PIN {
                 0 => ContextKind::None,
                 1 => ContextKind::Object,
                 2 => ContextKind::Text,

@@ -17,6 +17,9 @@ use super::{CryptoError, ec};
 /// All answer [`CryptoError::Unreachable`] when the module does not answer or the key is not in it,
 /// and [`CryptoError::Unsupported`] when its kind of key or module does not do what is asked.
 pub trait HsmKey: Send + Sync {
+    /// The id of the module or cluster of modules that holds it.
+    fn cluster(&self) -> &str;
+
     /// HMAC of `message` with the key's hash: SHA-256 for AES_256, whose message keys are derived
     /// by it, else that of the key's algorithm.
     fn hmac(&self, message: &[u8]) -> Result<Secret, CryptoError>;
@@ -120,6 +123,9 @@ mod tests {
     struct Pretended(Option<Secret>);
 
     impl HsmKey for Pretended {
+        fn cluster(&self) -> &str {
+            "pretended"
+        }
         fn hmac(&self, message: &[u8]) -> Result<Secret, CryptoError> {
             let key = self.0.as_ref().ok_or(CryptoError::Unreachable)?;
             mac::compute(MacAlgorithm::HmacSha256, key.expose(), message).map(Secret::new)

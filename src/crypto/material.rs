@@ -128,12 +128,15 @@ impl Material {
     /// Whether using it takes milliseconds or more, and so belongs on a pool for blocking work: RSA,
     /// and whatever is in a hardware security module.
     pub fn is_slow(&self) -> bool {
-        matches!(self.kind.form(), Form::Rsa(_)) || self.is_in_hsm()
+        matches!(self.kind.form(), Form::Rsa(_)) || self.cluster().is_some()
     }
 
-    /// Whether it is in a hardware security module.
-    pub fn is_in_hsm(&self) -> bool {
-        matches!(self.holding, Holding::Hsm { .. })
+    /// The cluster of hardware security modules that it is in.
+    pub fn cluster(&self) -> Option<&str> {
+        match &self.holding {
+            Holding::Bytes(_) => None,
+            Holding::Hsm { key, .. } => Some(key.cluster()),
+        }
     }
 
     /// What of it is kept here.

@@ -54,6 +54,10 @@ impl InCluster {
 }
 
 impl HsmKey for InCluster {
+    fn cluster(&self) -> &str {
+        self.cluster.id().as_str()
+    }
+
     fn hmac(&self, message: &[u8]) -> Result<Secret, CryptoError> {
         let mechanism = match self.kind {
             MaterialKind::Aes256 | MaterialKind::Hmac256 => Mechanism::Sha256Hmac,

@@ -24,7 +24,7 @@ use crate::crypto::hsm_key::HsmKey;
 use crate::crypto::material::{Material, MaterialKind};
 use crate::crypto::secret::Secret;
 use crate::env::Entropy;
-use crate::model::ids::HsmClusterId;
+use crate::model::ids::{HsmClusterId, ProjectId};
 use crate::model::spec::KeyUsage;
 
 /// A cluster of modules, as the settings describe it.
@@ -43,6 +43,9 @@ pub struct ClusterSettings {
     /// The cluster's CA certificate (PEM). With it, whoever makes a keystore must show the same.
     #[serde(default)]
     pub ca_file: Option<PathBuf>,
+    /// The only project that may make a keystore of it.
+    #[serde(default)]
+    pub project_id: Option<ProjectId>,
 }
 
 impl ClusterSettings {
@@ -126,6 +129,12 @@ impl Cluster {
     /// What requests call it.
     pub fn id(&self) -> &HsmClusterId {
         &self.settings.id
+    }
+
+    /// Whether a project may make a keystore of it.
+    pub fn may_serve(&self, project: &ProjectId) -> bool {
+        let only = self.settings.project_id.as_ref();
+        only.is_none_or(|only| only == project)
     }
 
     /// Whether a CA certificate (DER) may be that of this cluster: it is, where the settings name

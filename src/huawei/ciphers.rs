@@ -11,6 +11,7 @@ use serde_json::Value;
 use validator::Validate;
 use zeroize::Zeroizing;
 
+use super::keystores::PinText;
 use super::wire::{KeyIdText, KeyRefText, NumberText, Sequence, decode};
 use crate::crypto::secret::Secret;
 use crate::dialect::{Reply, Request};
@@ -19,6 +20,7 @@ use crate::limits::{DATA_KEY_BYTES, PLAINTEXT_BYTES};
 use crate::model::error::{Error, Result};
 use crate::operations::agreements;
 use crate::operations::ciphers::{self, Binding, PairKind, SYMMETRIC_DEFAULT, Side};
+use crate::operations::pins;
 
 /// The algorithms that `encryption_algorithm` may name.
 const ALGORITHMS: [&str; 3] = [SYMMETRIC_DEFAULT, "RSAES_OAEP_SHA_256", "SM2_ENCRYPT"];
@@ -58,6 +60,8 @@ struct CreateDataKey {
     datakey_length: Option<NumberText>,
     #[serde(flatten)]
     binding: BindingText,
+    #[serde(flatten)]
+    pin: PinText,
     #[serde(rename = "sequence")]
     _sequence: Option<Sequence>,
 }
@@ -69,6 +73,8 @@ struct EncryptDataKey {
     datakey_plain_length: NumberText,
     #[serde(flatten)]
     binding: BindingText,
+    #[serde(flatten)]
+    pin: PinText,
     #[serde(rename = "sequence")]
     _sequence: Option<Sequence>,
 }
@@ -80,6 +86,8 @@ struct DecryptDataKey {
     datakey_cipher_length: NumberText,
     #[serde(flatten)]
     binding: BindingText,
+    #[serde(flatten)]
+    pin: PinText,
     #[serde(rename = "sequence")]
     _sequence: Option<Sequence>,
 }
@@ -102,6 +110,8 @@ struct CreatePair {
     with_plain_text: Option<bool>,
     #[serde(flatten)]
     binding: BindingText,
+    #[serde(flatten)]
+    pin: PinText,
     #[serde(rename = "sequence")]
     _sequence: Option<Sequence>,
 }
@@ -286,7 +296,7 @@ pub async fn decrypt(cx: &mut Context, request: &Request) -> Result<Reply> {
 pub async fn create_data_key(cx: &mut Context, request: &Request) -> Result<Reply> {
     let asked: CreateDataKey = decode(request)?;
     let bytes = data_key_bytes(asked.key_spec.as_deref(), asked.datakey_length.as_ref())?;
-    let binding = asked.binding.binding()?;
+    let binding = pins::bind(cx, asked.binding.binding()?, asked.pin.pin()?).await?;
     let (key, data_key, wrapped) =
         ciphers::generate_data_key(cx, &asked.key_id.0, &binding, bytes).await?;
     Reply::json(
@@ -306,7 +316,7 @@ pub async fn create_data_key_without_plaintext(
 ) -> Result<Reply> {
     let asked: CreateDataKey = decode(request)?;
     let bytes = data_key_bytes(asked.key_spec.as_deref(), asked.datakey_length.as_ref())?;
-    let binding = asked.binding.binding()?;
+    let binding = pins::bind(cx, asked.binding.binding()?, asked.pin.pin()?).await?;
     let (key, _, wrapped) =
         ciphers::generate_data_key(cx, &asked.key_id.0, &binding, bytes).await?;
     Reply::json(
@@ -325,7 +335,7 @@ pub async fn encrypt_data_key(cx: &mut Context, request: &Request) -> Result<Rep
         .map(Secret::new)
         .map_err(|_| Error::invalid("plain_text", "must be hexadecimal"))?;
     let bytes = length_of(&asked.datakey_plain_length, "datakey_plain_length")?;
-    let binding = asked.binding.binding()?;
+    let binding = pins::bind(cx, asked.binding.binding()?, asked.pin.pin()?).await?;
     let (key, wrapped) =
         ciphers::wrap_data_key(cx, &asked.key_id.0, &binding, plaintext.expose(), bytes).await?;
     Reply::json(
@@ -344,7 +354,7 @@ pub async fn decrypt_data_key(cx: &mut Context, request: &Request) -> Result<Rep
     let wrapped = hex::decode(&asked.cipher_text)
         .map_err(|_| Error::invalid("cipher_text", "must be hexadecimal"))?;
     let bytes = length_of(&asked.datakey_cipher_length, "datakey_cipher_length")?;
-    let binding = asked.binding.binding()?;
+    let binding = pins::bind(cx, asked.binding.binding()?, asked.pin.pin()?).await?;
     let (_, data_key, digest) =
         ciphers::unwrap_data_key(cx, &asked.key_id.0, &binding, &wrapped, bytes).await?;
     Reply::json(
@@ -472,7 +482,7 @@ async fn create_pair(
     let asked: CreatePair = decode(request)?;
     let kind = kind(&asked.key_spec)
         .ok_or_else(|| Error::invalid("key_spec", "is no key pair that this call makes"))?;
-    let binding = asked.binding.binding()?;
+    let binding = pins::bind(cx, asked.binding.binding()?, asked.pin.pin()?).await?;
     let (key, public, private, wrapped) =
         ciphers::generate_data_key_pair(cx, &asked.key_id.0, &binding, kind).await?;
     Reply::json(

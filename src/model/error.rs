@@ -98,6 +98,16 @@ pub enum Error {
     InvalidCiphertext,
     /// There is no such keystore.
     KeystoreNotFound,
+    /// This deployment has no keystores of that kind: which.
+    KeystoreKindNotOffered(&'static str),
+    /// The keystore is disabled.
+    KeystoreDisabled,
+    /// There are keys in the keystore.
+    KeystoreNotEmpty,
+    /// The cluster has a keystore already.
+    ClusterTaken,
+    /// The material of keys in that keystore is made there; none can be imported.
+    NoImportIntoKeystore,
     /// The project has as many keys as it may.
     KeyQuotaReached,
 
@@ -179,6 +189,11 @@ impl Error {
             Error::DataKeyLength => "data-key-length",
             Error::InvalidCiphertext => "invalid-ciphertext",
             Error::KeystoreNotFound => "keystore-not-found",
+            Error::KeystoreKindNotOffered(_) => "keystore-kind-not-offered",
+            Error::KeystoreDisabled => "keystore-disabled",
+            Error::KeystoreNotEmpty => "keystore-not-empty",
+            Error::ClusterTaken => "cluster-taken",
+            Error::NoImportIntoKeystore => "no-import-into-keystore",
             Error::KeyQuotaReached => "key-quota-reached",
             Error::Throttled(_) => "throttled",
             Error::Unavailable(_) => "unavailable",

@@ -88,6 +88,16 @@ impl Key {
             .is_some_and(|primary| *primary != self.region)
     }
 
+    /// What its object is called in a hardware security module; `None` when it is in none.
+    pub fn label(&self) -> Option<String> {
+        (!self.keystore.is_built_in()).then(|| Self::label_of(&self.id))
+    }
+
+    /// What the object of the key with this id is called.
+    pub fn label_of(id: &KeyId) -> String {
+        format!("kmsd-{id}")
+    }
+
     /// Whether the key's day has come: from then on it does not exist, whether or not its
     /// destruction has been carried out (threat model 5.6).
     pub fn is_gone(&self, now: Timestamp) -> bool {

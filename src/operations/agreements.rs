@@ -17,7 +17,8 @@ pub async fn derive(cx: &mut Context, key: &KeyRef, peer: &[u8]) -> Result<(Key,
     let key = cx.key(key).await?;
     fit::must_agree(&key)?;
     let material = cx.material(&key, current(&key)?).await?;
-    let secret = asymmetric::agree(&material, peer).map_err(|_| {
+    let agreed = cx.kms().compute(material, peer, asymmetric::agree).await?;
+    let secret = agreed.map_err(|_| {
         Error::invalid("public_key", "must be a public key on the curve of the key")
     })?;
     Ok((key, secret))

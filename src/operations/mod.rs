@@ -7,6 +7,8 @@ pub mod ciphers;
 mod fit;
 pub mod identity;
 pub mod keys;
+pub mod keystores;
 pub mod macs;
+pub mod pins;
 pub mod signatures;
 pub mod upkeep;
