@@ -49,6 +49,8 @@ struct DecryptData {
     key_id: Option<KeyIdText>,
     #[serde(flatten)]
     binding: BindingText,
+    #[serde(flatten)]
+    pin: PinText,
     #[serde(rename = "sequence")]
     _sequence: Option<Sequence>,
 }
@@ -272,7 +274,8 @@ pub async fn encrypt(cx: &mut Context, request: &Request) -> Result<Reply> {
 pub async fn decrypt(cx: &mut Context, request: &Request) -> Result<Reply> {
     let asked: DecryptData = decode(request)?;
     let algorithm = algorithm_of(asked.encryption_algorithm)?;
-    let binding = asked.binding.binding()?;
+    // Private halves that a PIN was given for open here.
+    let binding = pins::bind(cx, asked.binding.binding()?, asked.pin.pin()?).await?;
     let ciphertext = Some(&asked.cipher_text)
         .filter(|text| CIPHERTEXT_CHARACTERS.contains(&text.len()))
         .and_then(|text| STANDARD.decode(text).ok())

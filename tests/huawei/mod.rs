@@ -2,5 +2,6 @@ mod bad_input;
 mod ciphers;
 mod identity;
 mod keys;
+mod keystores;
 mod lists;
 mod signatures;

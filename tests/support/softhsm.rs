@@ -70,7 +70,11 @@ impl Token {
         session.init_pin(&pin).unwrap();
         session.logout().unwrap();
         let module = module.clone();
-        Self { label, module, slot }
+        Self {
+            label,
+            module,
+            slot,
+        }
     }
 
     /// Ends every log-in of this process, as a token does that was pulled out: sessions that were
