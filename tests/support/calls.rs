@@ -324,7 +324,7 @@ pub const KEY_CALLS: &[KeyCall] = &[
     ),
     call(Action::CreateKeystore, KEYSTORES, None, |name| {
         json!({
-            "keystore_alias": name,
+            "keystore_alias": name.replace(|c: char| !c.is_ascii_alphanumeric(), "-"),
             "keystore_type": "DHSM",
             "hsm_cluster_id": CLUSTER,
             "hsm_ca_cert": CLUSTER_CA,
