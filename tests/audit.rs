@@ -108,6 +108,8 @@ async fn every_call_on_keys_leaves_its_record(db: Db) {
         expected.revision = match (call.action, call.needs) {
             (action, _) if action.effect() == Effect::Reads => 0,
             (Action::CreateKey, _) => 1,
+            // Copied first.
+            (Action::UpdatePrimaryRegion, _) => 3,
             (_, Some("2")) => 2,
             (_, Some(_)) => 3,
             (_, None) => 0,
@@ -124,6 +126,10 @@ async fn every_call_on_keys_leaves_its_record(db: Db) {
             }
             Action::EnableKeystore | Action::DisableKeystore => format!("keystore {keystore}"),
             Action::DeleteKeystore => format!("keystore {keystore} of {CLUSTER}"),
+            Action::ReplicateKey => {
+                format!("to region-2 in project {}", server.account.project.id)
+            }
+            Action::UpdatePrimaryRegion => "to region-2".into(),
             _ => String::new(),
         };
         assert_eq!(record, expected, "{}", call.name);

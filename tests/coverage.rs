@@ -9,6 +9,7 @@ use kmsd::huawei::error::{Service, render};
 use kmsd::huawei::routes::{Kind, table};
 use kmsd::model::action::Action;
 use kmsd::model::error::{Error, Unfit};
+use kmsd::model::ids::Region;
 use kmsd::model::spec::Family;
 use kmsd::model::state::{KeyState, Verdict};
 use kmsd::model::time::Timestamp;
@@ -31,6 +32,7 @@ const NOT_ABOUT_ONE_KEY: &[(Action, &str)] = &[
     (Action::DisableKeystore, "about a keystore"),
     (Action::DeleteKeystore, "about a keystore"),
     (Action::CreatePin, "about no key at all"),
+    (Action::ListRegions, "about the deployment"),
     (Action::IssueToken, "about a token"),
     (Action::ValidateToken, "about a token"),
     (Action::RevokeToken, "about a token"),
@@ -179,6 +181,7 @@ fn a_permission_and_no_role_do_not_go_together() {
 /// of each kind.
 fn refusals() -> Vec<(&'static str, Error)> {
     let text = || String::from("x");
+    let region = || Region::parse("x").unwrap();
     let mut all = vec![
         ("UnknownPath", Error::UnknownPath),
         ("WrongMethod", Error::WrongMethod(vec!["GET"])),
@@ -223,6 +226,10 @@ fn refusals() -> Vec<(&'static str, Error)> {
         ("DataKeyDigest", Error::DataKeyDigest),
         ("DataKeyLength", Error::DataKeyLength),
         ("InvalidCiphertext", Error::InvalidCiphertext),
+        ("IsReplica", Error::IsReplica(region())),
+        ("HasReplicas", Error::HasReplicas(vec![region()])),
+        ("AlreadyInRegion", Error::AlreadyInRegion(region())),
+        ("NoReplicaThere", Error::NoReplicaThere(region())),
         ("KeystoreNotFound", Error::KeystoreNotFound),
         (
             "KeystoreKindNotOffered",

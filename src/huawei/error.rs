@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::dialect::Reply;
 use crate::model::action::Action;
 use crate::model::error::{Error, Unfit};
+use crate::model::ids::Region;
 use crate::model::spec::Family;
 use crate::model::state::Verdict;
 
@@ -247,6 +248,34 @@ fn kms(error: &Error, action: Option<Action>) -> (u16, &'static str, String) {
              to other additional data"
                 .to_owned(),
         ),
+        Error::IsReplica(primary) => (
+            400,
+            "KMS.0308",
+            format!("the key is a replica; ask for this in the region of its primary, {primary}"),
+        ),
+        Error::HasReplicas(regions) => (
+            400,
+            "KMS.0308",
+            format!(
+                "the key has replicas, which must go first, or one of which must become the \
+                 primary: {}",
+                regions
+                    .iter()
+                    .map(Region::as_str)
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            ),
+        ),
+        Error::AlreadyInRegion(region) => {
+            (400, "KMS.3801", format!("the key is in {region} already"))
+        }
+        Error::NoReplicaThere(region) => (
+            400,
+            "KMS.0308",
+            format!(
+                "primary_region must name a region with an enabled replica of the key, and {region} has none"
+            ),
+        ),
         Error::KeystoreNotFound => fixed(400, "KMS.8003", "there is no such keystore"),
         Error::KeystoreKindNotOffered(kind) => (
             400,
@@ -309,6 +338,10 @@ fn unfit_key(unfit: Unfit) -> (u16, &'static str, String) {
         Unfit::NoPublicHalf => ("KMS.0331", "a symmetric key has no public half"),
         Unfit::CannotWrap => ("KMS.0325", "an asymmetric key cannot wrap data keys"),
         Unfit::NotForAgreement => ("KMS.0308", "the key is not for agreeing on secrets"),
+        Unfit::InKeystore => (
+            "KMS.0308",
+            "the key is in a dedicated keystore, which its material cannot leave",
+        ),
         Unfit::NotForMacs => (
             "KMS.0308",
             "the key is not for message authentication codes",
@@ -339,6 +372,7 @@ fn code_of_member(member: &str, action: Option<Action>) -> &'static str {
         ("pending_days", _) => "KMS.1401",
         ("limit", _) => "KMS.1601",
         ("marker", _) => "KMS.1602",
+        ("offset", _) => "KMS.1603",
         _ => "KMS.0308",
     }
 }

@@ -4,7 +4,10 @@ use serde::{Deserialize, Serialize};
 use validator::Validate;
 
 use super::keystores::keystore_id;
-use super::wire::{KeyIdText, KeyRefText, NumberText, Sequence, decode, millis, millis_or_empty};
+use super::wire::{
+    DEFAULT_ENTERPRISE_PROJECT, KeyIdText, KeyRefText, NumberText, Sequence, decode, millis,
+    millis_or_empty, without_nul,
+};
 use crate::config::ListWithoutSpec;
 use crate::dialect::{Reply, Request};
 use crate::kms::Context;
@@ -14,9 +17,6 @@ use crate::model::ids::{EnterpriseProject, KeyName, KeystoreId};
 use crate::model::key::{Filter, Key, PENDING_DAYS};
 use crate::model::spec::{KeySpec, KeyUsage, Origin};
 use crate::operations::keys::{self, NewKey};
-
-/// The enterprise project of what is filed under none.
-const DEFAULT_ENTERPRISE_PROJECT: &str = "0";
 
 #[derive(Deserialize, Validate)]
 struct CreateKey {
@@ -407,15 +407,6 @@ fn status(key: &Key) -> KeyStatus<'_> {
     KeyStatus {
         key_id: key.id.as_str(),
         key_state: key.state.code().to_string(),
-    }
-}
-
-fn without_nul(text: &str) -> std::result::Result<(), validator::ValidationError> {
-    if text.contains('\0') {
-        let fault = validator::ValidationError::new("nul");
-        Err(fault.with_message("must not contain the character U+0000".into()))
-    } else {
-        Ok(())
     }
 }
 

@@ -3,6 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use validator::Validate;
 use zeroize::Zeroizing;
 
@@ -39,11 +40,12 @@ struct CreatePin {
     keystore_id: Option<String>,
 }
 
-/// A PIN with what kind it is, where a call takes one.
+/// A PIN with what kind it is, where a call takes one. Whether they are text is said where they are
+/// read, because the library does not name a member that is part of another structure.
 #[derive(Deserialize)]
 pub(super) struct PinText {
-    pin: Option<String>,
-    pin_type: Option<String>,
+    pin: Option<Value>,
+    pin_type: Option<Value>,
 }
 
 #[derive(Serialize)]
@@ -220,8 +222,14 @@ pub async fn create_pin(cx: &mut Context, request: &Request) -> Result<Reply> {
 impl PinText {
     /// The PIN, if there is one.
     pub(super) fn pin(self) -> Result<Option<GivenPin>> {
-        let is_sealed = is_sealed(self.pin_type.as_deref())?;
-        let Some(pin) = self.pin.map(Zeroizing::new) else {
+        let text = |member, value: Option<Value>| match value {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(Zeroizing::new(text))),
+            Some(_) => Err(Error::invalid(member, "must be a string")),
+        };
+        let kind = text("pin_type", self.pin_type)?;
+        let is_sealed = is_sealed(kind.as_ref().map(|kind| kind.as_str()))?;
+        let Some(pin) = text("pin", self.pin)? else {
             return Ok(None);
         };
         if is_sealed {

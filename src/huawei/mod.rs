@@ -8,6 +8,7 @@ pub mod error;
 pub mod identity;
 pub mod keys;
 pub mod keystores;
+pub mod replicas;
 pub mod routes;
 pub mod signatures;
 pub mod versions;

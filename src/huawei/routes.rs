@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::error::{Service, render};
-use super::{auth, ciphers, identity, keys, keystores, signatures, versions};
+use super::{auth, ciphers, identity, keys, keystores, replicas, signatures, versions};
 use crate::dialect::{Call, Handler, Reply, Request, handler, serve};
 use crate::kms::Kms;
 use crate::model::action::Action;
@@ -113,6 +113,23 @@ pub fn table() -> Vec<Route> {
         service: Service::Kms,
         kind,
     };
+    rows.extend([
+        kms(
+            "GET",
+            "/v2/{project_id}/kms/regions",
+            Kind::Guarded(ListRegions, handler(replicas::regions)),
+        ),
+        kms(
+            "POST",
+            "/v2/{project_id}/kms/keys/{key_id}/replicate",
+            Kind::Guarded(ReplicateKey, handler(replicas::replicate)),
+        ),
+        kms(
+            "PUT",
+            "/v2/{project_id}/kms/keys/{key_id}/update-primary-region",
+            Kind::Guarded(UpdatePrimaryRegion, handler(replicas::update_primary)),
+        ),
+    ]);
     let tokens = "/v3/auth/tokens";
     rows.extend([
         iam("POST", tokens, Kind::LogIn),

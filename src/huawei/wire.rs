@@ -18,6 +18,14 @@ use crate::model::time::Timestamp;
 /// absent (contract, section 1.3).
 const MAY_BE_EMPTY: [&str; 1] = ["key_description"];
 
+/// The enterprise project of what is filed under none.
+pub const DEFAULT_ENTERPRISE_PROJECT: &str = "0";
+
+/// How many rows a page in a query has when nobody says how many.
+const QUERY_ROWS: usize = 10;
+/// How many it may have.
+const MOST_QUERY_ROWS: usize = 1000;
+
 /// Reads a request's JSON body into its type and checks it. A body that is absent is `{}`.
 ///
 /// # Errors
@@ -293,6 +301,52 @@ pub fn query_param(request: &Request, name: &str) -> Result<Option<String>> {
         );
     }
     Ok(found)
+}
+
+/// The key whose id stands in the path. Some clients repeat it in the body: the same, or none.
+///
+/// # Errors
+/// [`Error::Invalid`].
+pub fn key_in_path(request: &Request, repeated: Option<&str>) -> Result<KeyRef> {
+    let text = request.param("key_id").unwrap_or_default();
+    let id = KeyId::parse(text).map_err(|form| Error::invalid("key_id", form.to_string()))?;
+    if repeated.is_some_and(|repeated| repeated != text) {
+        return Err(Error::invalid("key_id", "is another in the path"));
+    }
+    Ok(KeyRef::Id(id))
+}
+
+/// Which rows a query asks for, by `offset` and `limit`.
+///
+/// # Errors
+/// [`Error::Invalid`].
+pub fn page_in_query(request: &Request) -> Result<(usize, usize)> {
+    let number = |name: &str| match query_param(request, name)? {
+        None => Ok(None),
+        Some(text) => NumberText(text)
+            .number()
+            .and_then(|number| usize::try_from(number).ok())
+            .map(Some)
+            .ok_or_else(|| Error::invalid(name, "must be a number of at least 0")),
+    };
+    let limit = number("limit")?.unwrap_or(QUERY_ROWS);
+    if !(1..=MOST_QUERY_ROWS).contains(&limit) {
+        return Err(Error::invalid(
+            "limit",
+            format!("must be 1 to {MOST_QUERY_ROWS}"),
+        ));
+    }
+    Ok((number("offset")?.unwrap_or(0), limit))
+}
+
+/// A rule for free text: SQL text has no place for this character.
+pub fn without_nul(text: &str) -> std::result::Result<(), validator::ValidationError> {
+    if text.contains('\0') {
+        let fault = validator::ValidationError::new("nul");
+        Err(fault.with_message("must not contain the character U+0000".into()))
+    } else {
+        Ok(())
+    }
 }
 
 #[cfg(test)]

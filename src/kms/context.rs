@@ -216,13 +216,67 @@ impl Context {
         };
         self.note.key_id = key.id.to_string();
         self.note.revision = key.revision;
-        let quota = self.kms.config().limits.keys_per_project;
         self.writes.push(Write::InsertKey {
             key: Sealed::new(key, sealing.row()),
             material,
-            quota: (quota > 0).then(|| i64::try_from(quota).unwrap_or(i64::MAX)),
+            quota: self.key_quota(),
         });
         Ok(())
+    }
+
+    /// Keeps a copy of a key, with all versions of its material, to be stored with the answer.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when the material or the other project's key cannot be had.
+    pub async fn insert_replica(&mut self, of: &Key, replica: Key) -> Result<()> {
+        let mut versions = Vec::new();
+        for row in self.kms.store().list_material(of).await? {
+            let material = self.kms.material(of, row.version).await?;
+            let sealed = self
+                .kms
+                .seal_material(&replica, row.version, &material, row.created_at);
+            versions.push(Write::InsertMaterial {
+                key: Box::new(replica.clone()),
+                material: sealed.await?,
+            });
+        }
+        let sealing = self.kms.project_key(&replica.project).await?;
+        let key = Sealed::new(replica, sealing.row());
+        self.writes.push(Write::InsertKey {
+            key,
+            material: None,
+            quota: self.key_quota(),
+        });
+        self.writes.extend(versions);
+        Ok(())
+    }
+
+    /// How many keys a project may have in a region.
+    fn key_quota(&self) -> Option<i64> {
+        match self.kms.config().limits.keys_per_project {
+            0 => None,
+            quota => Some(i64::try_from(quota).unwrap_or(i64::MAX)),
+        }
+    }
+
+    /// The other keys of the same id: the primary and the replicas of a multi-region key, also
+    /// those that leave.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], or [`Error::Internal`] when a seal does not fit.
+    pub async fn copies(&self, key: &Key) -> Result<Vec<Key>> {
+        let mut copies = Vec::new();
+        if key.primary_region.is_none() {
+            return Ok(copies);
+        }
+        for row in self.kms.store().list_copies(&key.id).await? {
+            let sealing = self.kms.project_key(&row.peek().project).await?;
+            let copy = row.open(sealing.row())?;
+            if copy.region != key.region {
+                copies.push(copy);
+            }
+        }
+        Ok(copies)
     }
 
     /// Keeps a changed key to be saved with the answer, if nobody changes it meanwhile.
@@ -230,10 +284,19 @@ impl Context {
     /// # Errors
     /// [`Error::Unavailable`] when the project's key cannot be had.
     pub async fn save(&mut self, key: &mut Key) -> Result<()> {
+        self.save_beside(key).await?;
+        self.note.revision = key.revision;
+        Ok(())
+    }
+
+    /// The same for a key that changes beside the one that the call is about: its replica.
+    ///
+    /// # Errors
+    /// As [`Self::save`].
+    pub async fn save_beside(&mut self, key: &mut Key) -> Result<()> {
         let read = key.revision;
         key.revision += 1;
-        self.note.revision = key.revision;
-        let sealing = self.project_key().await?;
+        let sealing = self.kms.project_key(&key.project).await?;
         self.writes.push(Write::SaveKey {
             key: Sealed::new(key.clone(), sealing.row()),
             read,

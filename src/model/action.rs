@@ -152,6 +152,13 @@ actions! {
     DeleteKeystore: Changes, Full, Some("kms:keystore:delete");
     /// Make a PIN for data keys.
     CreatePin: Reads, Guest, Some("kms:dek:create");
+    // Multi-region keys.
+    /// Read where a key can be copied to.
+    ListRegions: Reads, Read, Some("kms:cmk:listRegions");
+    /// Copy a key to another region.
+    ReplicateKey: Changes, Full, Some("kms:cmk:replicate");
+    /// Make a replica the primary.
+    UpdatePrimaryRegion: Changes, Full, Some("kms:cmk:updatePrimaryRegion");
 
     // Identity.
     /// Exchange a credential for a token.

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::action::Action;
+use super::ids::Region;
 use super::spec::Family;
 use super::state::Verdict;
 use super::time::Timestamp;
@@ -96,6 +97,14 @@ pub enum Error {
     /// A ciphertext does not open: it was altered, or is another key's, or was bound to another
     /// context. Which of them is nobody's business (threat model I-28).
     InvalidCiphertext,
+    /// The key is a replica, and only its primary, in this region, can do that.
+    IsReplica(Region),
+    /// The key has replicas in these regions, which keep it from leaving.
+    HasReplicas(Vec<Region>),
+    /// The key is in that region already.
+    AlreadyInRegion(Region),
+    /// The key has no replica in that region, or not one that is enabled.
+    NoReplicaThere(Region),
     /// There is no such keystore.
     KeystoreNotFound,
     /// This deployment has no keystores of that kind: which.
@@ -144,6 +153,8 @@ pub enum Unfit {
     NotForMacs,
     /// It is not for agreeing on secrets.
     NotForAgreement,
+    /// It is in a dedicated keystore, which its material cannot leave.
+    InKeystore,
 }
 
 /// The result of a verb.
@@ -188,6 +199,10 @@ impl Error {
             Error::DataKeyDigest => "data-key-digest",
             Error::DataKeyLength => "data-key-length",
             Error::InvalidCiphertext => "invalid-ciphertext",
+            Error::IsReplica(_) => "is-replica",
+            Error::HasReplicas(_) => "has-replicas",
+            Error::AlreadyInRegion(_) => "already-in-region",
+            Error::NoReplicaThere(_) => "no-replica-there",
             Error::KeystoreNotFound => "keystore-not-found",
             Error::KeystoreKindNotOffered(_) => "keystore-kind-not-offered",
             Error::KeystoreDisabled => "keystore-disabled",

@@ -69,6 +69,25 @@ pub struct Rotation {
     pub next_at: Timestamp,
 }
 
+/// What a replica has of its own.
+#[derive(Clone, Debug)]
+pub struct NewReplica {
+    /// The project that will own it.
+    pub project: ProjectId,
+    /// The region it will live in.
+    pub region: Region,
+    /// Its name there.
+    pub name: KeyName,
+    /// Free text.
+    pub description: String,
+    /// The enterprise project it is filed under.
+    pub enterprise_project: String,
+    /// When it is made.
+    pub created_at: Timestamp,
+    /// Who makes it.
+    pub created_by: UserId,
+}
+
 impl Key {
     /// Whether it belongs to a cloud service, which made it for itself: it may be read and used,
     /// but not changed (contract, section 3.3). Nobody else can choose such a name.
@@ -96,6 +115,28 @@ impl Key {
     /// What the object of the key with this id is called.
     pub fn label_of(id: &KeyId) -> String {
         format!("kmsd-{id}")
+    }
+
+    /// Makes it the copy of this key that will live elsewhere: enabled, with all its material, but
+    /// with a name, tags, aliases, grants and a life of its own. Its material is renewed by the
+    /// primary.
+    pub fn replica(&self, place: NewReplica) -> Self {
+        Self {
+            bound_project: (place.project != *self.bound_project())
+                .then(|| self.bound_project().clone()),
+            project: place.project,
+            region: place.region,
+            name: place.name,
+            description: place.description,
+            enterprise_project: place.enterprise_project,
+            rotation: None,
+            primary_region: self.primary_region.clone(),
+            created_at: place.created_at,
+            created_by: place.created_by,
+            state: KeyState::Enabled,
+            revision: 1,
+            ..self.clone()
+        }
     }
 
     /// Whether the key's day has come: from then on it does not exist, whether or not its

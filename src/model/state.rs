@@ -115,12 +115,15 @@ const fn row(action: Action) -> Option<[Verdict; 4]> {
         | Action::DecryptDataKey | Action::Sign | Action::Verify | Action::GetPublicKey
         | Action::GenerateMac | Action::VerifyMac | Action::ReEncrypt
         | Action::GenerateDataKeyPair | Action::DeriveSharedSecret
+        // Copying one.
+        | Action::ReplicateKey | Action::UpdatePrimaryRegion
                                   => Some([Allow,        IsDisabled,   IsLeaving,       NeedsMaterial]),
         // Not about one key, or (destroying) decided by the clock instead.
         Action::CreateKey | Action::ListKeys | Action::CountKeys | Action::ShowQuotas
         | Action::GenerateRandom | Action::CreateKeystore | Action::ListKeystores
         | Action::ShowKeystore | Action::EnableKeystore | Action::DisableKeystore
-        | Action::DeleteKeystore | Action::CreatePin | Action::IssueToken | Action::ValidateToken | Action::RevokeToken
+        | Action::DeleteKeystore | Action::CreatePin | Action::ListRegions
+        | Action::IssueToken | Action::ValidateToken | Action::RevokeToken
         | Action::ListProjects | Action::ListDomains | Action::ShowCatalog
         | Action::ManageIdentity | Action::ManageTokenKeys
         | Action::DestroyKey | Action::RefuseCredential => None,

@@ -187,7 +187,8 @@ pub async fn disable(cx: &mut Context, key: &KeyRef) -> Result<Key> {
 /// called off; it cannot be used any more from this moment.
 ///
 /// # Errors
-/// [`Error::Invalid`] when the days are out of range, [`Error::WrongState`] when a day is set.
+/// [`Error::Invalid`] when the days are out of range, [`Error::WrongState`] when a day is set,
+/// [`Error::HasReplicas`].
 pub async fn schedule_deletion(cx: &mut Context, key: &KeyRef, days: u32) -> Result<Key> {
     if !PENDING_DAYS.contains(&days) {
         return Err(Error::invalid(
@@ -196,6 +197,18 @@ pub async fn schedule_deletion(cx: &mut Context, key: &KeyRef, days: u32) -> Res
         ));
     }
     let mut key = cx.key(key).await?;
+    // Replicas live from their primary's material: they go first.
+    if !key.is_replica() {
+        let replicas: Vec<_> = cx
+            .copies(&key)
+            .await?
+            .into_iter()
+            .map(|copy| copy.region)
+            .collect();
+        if !replicas.is_empty() {
+            return Err(Error::HasReplicas(replicas));
+        }
+    }
     key.schedule_deletion(cx.now().plus_days(days));
     cx.note(format!("in {days} days"));
     cx.save(&mut key).await?;
@@ -281,7 +294,7 @@ async fn used(cx: &Context) -> Result<u64> {
 }
 
 /// Names ending so belong to the keys that cloud services make for themselves.
-fn name_is_free_to_choose(name: &KeyName) -> Result<()> {
+pub(super) fn name_is_free_to_choose(name: &KeyName) -> Result<()> {
     if name.as_str().ends_with(DEFAULT_KEY_SUFFIX) {
         Err(Error::ReservedName)
     } else {

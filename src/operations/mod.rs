@@ -10,5 +10,6 @@ pub mod keys;
 pub mod keystores;
 pub mod macs;
 pub mod pins;
+pub mod replicas;
 pub mod signatures;
 pub mod upkeep;

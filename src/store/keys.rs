@@ -224,6 +224,23 @@ impl Store {
         row.map(TryInto::try_into).transpose()
     }
 
+    /// Every key of this id: a multi-region key and its replicas, wherever they are. For whoever
+    /// holds one of them already.
+    ///
+    /// # Errors
+    /// [`StoreError`] when they cannot be read.
+    pub async fn list_copies(&self, id: &KeyId) -> Result<Vec<Sealed<Key>>> {
+        let rows: Vec<Row> = read!(self, db => {
+            sqlx::query_as(concat!(
+                "SELECT ", columns!(), " FROM keys WHERE id = $1 ORDER BY region, project_id"
+            ))
+            .bind(id.as_str())
+            .fetch_all(db)
+            .await
+        })?;
+        rows.into_iter().map(TryInto::try_into).collect()
+    }
+
     /// A page of a project's keys, the newest first, without those whose day has come.
     ///
     /// # Errors
@@ -306,12 +323,31 @@ impl Store {
         Ok(count)
     }
 
+    /// Every version of a key's material, sealed, the oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError`] when they cannot be read.
+    pub async fn list_material(&self, key: &Key) -> Result<Vec<SealedMaterial>> {
+        let rows: Vec<MaterialRow> = read!(self, db => {
+            sqlx::query_as(
+                "SELECT version, epoch, sealed, created_at FROM key_versions \
+                 WHERE project_id = $1 AND region = $2 AND key_id = $3 ORDER BY version",
+            )
+            .bind(key.project.as_str())
+            .bind(key.region.as_str())
+            .bind(key.id.as_str())
+            .fetch_all(db)
+            .await
+        })?;
+        rows.into_iter().map(sealed_material).collect()
+    }
+
     /// One version of a key's material, sealed.
     ///
     /// # Errors
     /// [`StoreError`] when it cannot be read.
     pub async fn find_material(&self, key: &Key, version: u32) -> Result<Option<SealedMaterial>> {
-        let row: Option<(i64, i64, Vec<u8>, i64)> = read!(self, db => {
+        let row: Option<MaterialRow> = read!(self, db => {
             sqlx::query_as(
                 "SELECT version, epoch, sealed, created_at FROM key_versions \
                  WHERE project_id = $1 AND region = $2 AND key_id = $3 AND version = $4",
@@ -323,17 +359,7 @@ impl Store {
             .fetch_optional(db)
             .await
         })?;
-        row.map(|(version, epoch, sealed, created_at)| {
-            let number =
-                |n| u32::try_from(n).map_err(|_| StoreError::Corrupt("key version".into()));
-            Ok(SealedMaterial {
-                version: number(version)?,
-                epoch: number(epoch)?,
-                sealed,
-                created_at: Timestamp::from_millis(created_at),
-            })
-        })
-        .transpose()
+        row.map(sealed_material).transpose()
     }
 
     /// Destroys at most `limit` keys whose day has come, in one transaction with `record`'s audit
@@ -453,6 +479,19 @@ async fn destroy(tx: &mut Tx<'_>, key: &Destroyed, now: Timestamp, sealing: &Sec
         .map(|_| ())
     })?;
     Ok(())
+}
+
+/// Version, epoch, sealed bytes, when it came.
+type MaterialRow = (i64, i64, Vec<u8>, i64);
+
+fn sealed_material((version, epoch, sealed, created_at): MaterialRow) -> Result<SealedMaterial> {
+    let number = |n| u32::try_from(n).map_err(|_| StoreError::Corrupt("key version".into()));
+    Ok(SealedMaterial {
+        version: number(version)?,
+        epoch: number(epoch)?,
+        sealed,
+        created_at: Timestamp::from_millis(created_at),
+    })
 }
 
 /// What sealed material is overwritten with.

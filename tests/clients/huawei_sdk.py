@@ -345,6 +345,28 @@ def uses(kms):
     check("verify-mac", valid.mac_valid, True)
 
 
+def multi_region_keys(kms):
+    regions = kms.list_support_regions(kms_v2.ListSupportRegionsRequest(limit=100)).regions
+    if REGION in regions or not regions:
+        fail(f"regions to copy to: {regions}")
+    there = regions[0]
+    key = create(kms).key_id
+    copied = kms.replicate_key(kms_v2.ReplicateKeyRequest(
+        key_id=key, body=kms_v2.ReplicateKeyRequestBody(
+            key_id=key, replica_region=there, key_alias=a_name(), replica_project_id=PROJECT)))
+    check("a replica's id", copied.key_id, key)
+    check("a replica's region", copied.region, there)
+    check("a replica's account", copied.domain_id, describe(kms, key).domain_id)
+    moved = kms.update_primary_region(kms_v2.UpdatePrimaryRegionRequest(
+        key_id=key, body=kms_v2.UpdatePrimaryRegionRequestBody(key_id=key, primary_region=there)))
+    check("the primary's region", moved.primary_region, there)
+    check("the primary's id", moved.key_id, key)
+    refused("copying a replica", 400, "KMS.0308", kms.replicate_key, kms_v2.ReplicateKeyRequest(
+        key_id=key, body=kms_v2.ReplicateKeyRequestBody(
+            key_id=key, replica_region=regions[1], key_alias=a_name(),
+            replica_project_id=PROJECT)))
+
+
 def versions(kms):
     shown = kms.show_versions(kms_v2.ShowVersionsRequest()).versions
     if "v1.0" not in [version.id for version in shown]:
@@ -414,6 +436,7 @@ def main():
     lists(kms)
     counters(kms)
     uses(kms)
+    multi_region_keys(kms)
     versions(kms)
     ways_to_authenticate(kms, key)
 

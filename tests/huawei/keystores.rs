@@ -8,7 +8,9 @@ use kmsd::store::DatabaseUrl;
 use serde_json::{Value, json};
 use sqlx::{Connection, PgConnection, SqliteConnection};
 
-use crate::support::calls::{CLUSTER, CLUSTER_CA, DATA_KEY_AND_DIGEST, KEYSTORES, base64};
+use crate::support::calls::{
+    CLUSTER, CLUSTER_CA, DATA_KEY_AND_DIGEST, KEYSTORES, REPLICATE, base64,
+};
 use crate::support::softhsm::{PIN, Token};
 use crate::support::{Db, Setup, TestServer, on_both, write_private};
 
@@ -215,8 +217,8 @@ async fn keystores_are_listed_in_pages(db: Db) {
     for (query, code) in [
         (json!({ "limit": 0 }), "KMS.1601"),
         (json!({ "limit": "x" }), "KMS.1601"),
-        (json!({ "offset": -1 }), "KMS.0308"),
-        (json!({ "offset": "" }), "KMS.0308"),
+        (json!({ "offset": -1 }), "KMS.1603"),
+        (json!({ "offset": "" }), "KMS.1603"),
     ] {
         server.call(LIST, query).await.refused(400, code);
     }
@@ -389,6 +391,14 @@ async fn keys_of_every_kind_compute_in_the_token(db: Db) {
         let body = json!({ "cipher_text": made["cipher_text"], "destination_key_id": destination });
         server.call("re-encrypt", body).await.ok(200);
     }
+
+    // It cannot be copied to where its keystore is not.
+    let body = json!({
+        "key_id": key, "replica_region": "region-2", "key_alias": "copy",
+        "replica_project_id": server.account.project.id,
+    });
+    let said = server.call(REPLICATE, body).await.refused(400, "KMS.0308");
+    assert!(said.contains("dedicated keystore"), "{said}");
 
     // Signatures.
     for (spec, algorithm) in [

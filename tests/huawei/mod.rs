@@ -4,4 +4,5 @@ mod identity;
 mod keys;
 mod keystores;
 mod lists;
+mod replicas;
 mod signatures;

@@ -147,6 +147,9 @@ fn named(key: &str) -> Value {
     json!({ "key_id": key })
 }
 
+pub const REPLICATE: &str = "/v2/{project_id}/kms/keys/{key_id}/replicate";
+pub const UPDATE_PRIMARY: &str = "PUT /v2/{project_id}/kms/keys/{key_id}/update-primary-region";
+
 /// A public key on P-256: SubjectPublicKeyInfo, DER, Base64.
 pub const PEER: &str = "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEPteijsZI7c5dW34lL2sqr7tEg1EUoks8qo9xD2SZO8JXEaNM3JIpCAtjnwmXf+t8qR7M4WSb/qithccrIGrefg==";
 
@@ -354,6 +357,22 @@ pub const KEY_CALLS: &[KeyCall] = &[
         "DELETE /v1.0/{project_id}/keystores/{keystore_id}",
         None,
         keystore,
+    ),
+    // Multi-region keys.
+    read(Action::ListRegions, "GET /v2/{project_id}/kms/regions"),
+    call(Action::ReplicateKey, REPLICATE, Some("2"), |key| {
+        json!({
+            "key_id": key,
+            "replica_region": "region-2",
+            "key_alias": format!("copy-of-{key}"),
+            "replica_project_id": "00000000000000000000000000000000",
+        })
+    }),
+    call(
+        Action::UpdatePrimaryRegion,
+        UPDATE_PRIMARY,
+        Some("2"),
+        |key| json!({ "key_id": key, "primary_region": "region-2" }),
     ),
     read(Action::CountKeys, "GET user-instances"),
     read(Action::ShowQuotas, "GET user-quotas"),

@@ -11,6 +11,7 @@ use kmsd::crypto::hash::sha256;
 use kmsd::crypto::secret::Secret;
 use kmsd::env::{Clock, Entropy, Env};
 use kmsd::kms::{Kms, Purpose};
+use kmsd::model::action::Action;
 use kmsd::model::audit::Record;
 use kmsd::model::identity::{Project, Role};
 use kmsd::model::ids::DisplayName;
@@ -24,6 +25,7 @@ pub mod openapi;
 pub mod pages;
 pub mod process;
 pub mod raw;
+mod seen;
 pub mod signing;
 pub mod softhsm;
 
@@ -144,6 +146,7 @@ impl Setup {
 }
 
 /// Somebody who can be asked for: a user with one role in one project.
+#[derive(Clone)]
 pub struct Account {
     pub domain: String,
     pub user: String,
@@ -299,6 +302,7 @@ impl TestServer {
                 text: answer.text().await.unwrap(),
             };
             openapi::check_answer(&method, &path, &answer);
+            seen::note(&method, &path, &answer);
             answer
         }
     }
@@ -312,6 +316,20 @@ impl TestServer {
     pub async fn call_as(&self, token: &str, call: &str, body: Value) -> Answer {
         self.call_in(self.account.project.id.as_str(), token, call, body)
             .await
+    }
+
+    /// A call on keys by the first account, in one of the regions.
+    pub async fn call_at(&self, region: &str, call: &str, body: Value) -> Answer {
+        let spelled = calls::spell(self.account.project.id.as_str(), call, body);
+        let mut request = self
+            .request(&spelled.method, &spelled.path)
+            .header("Host", format!("kms.{region}.example.test"))
+            .header("X-Auth-Token", &self.token)
+            .header("Content-Type", "application/json");
+        if let Some(body) = spelled.body {
+            request = request.body(body.to_string());
+        }
+        self.send(request).await
     }
 
     /// A call on keys in any project by any token.
@@ -362,6 +380,8 @@ impl TestServer {
 
     /// Makes a key that can do what a call asks for, in a state.
     pub async fn key_for(&self, call: &calls::KeyCall, state: &str, name: &str) -> String {
+        // Calls give their names, which are not always names of keys.
+        let name = &name.replace([' ', '{', '}'], "_");
         if state == "5" || call.spec == "AES_256" {
             return self.key_in(state, name).await;
         }
@@ -392,6 +412,16 @@ impl TestServer {
                         *id = json!(made);
                     }
                 }
+                return body;
+            }
+            calls::REPLICATE => {
+                body["replica_project_id"] = json!(self.account.project.id);
+                return body;
+            }
+            calls::UPDATE_PRIMARY => {
+                let mut copy = (calls::of(Action::ReplicateKey).body)(key);
+                copy["replica_project_id"] = json!(self.account.project.id);
+                self.call(calls::REPLICATE, copy).await;
                 return body;
             }
             _ => return body,

@@ -9,6 +9,7 @@ use crate::crypto::sealed;
 use crate::crypto::secret::Secret;
 use crate::crypto::signing_key::{self, Derivation};
 use crate::kms::{CheckedAccessKey, Context, Kms};
+use crate::model::access::role_allows;
 use crate::model::caller::{Caller, Credential, Scope};
 use crate::model::error::{Error, Result};
 use crate::model::identity::{Domain, Project, Role, User};
@@ -268,6 +269,35 @@ async fn local_caller(
         expires_at: None,
         address: None,
     })
+}
+
+/// Another project in which the caller may do what they ask for, beside the one of their
+/// credential: a project of the same domain in which a role of theirs reaches it. An access key and
+/// an outside token stay in their project (threat model I-7). `None` for every other project,
+/// whether or not it exists (I-19).
+///
+/// # Errors
+/// [`Error::Unavailable`].
+pub async fn project_within_reach(cx: &Context, id: &ProjectId) -> Result<Option<Project>> {
+    let own = cx.project()?;
+    if own.id == *id {
+        return Ok(Some(own.clone()));
+    }
+    let caller = cx.caller();
+    if caller.access_key.is_some() || matches!(caller.credential, Credential::Outside(_)) {
+        return Ok(None);
+    }
+    let kms = cx.kms();
+    let Some(row) = kms.store().find_project(id).await? else {
+        return Ok(None);
+    };
+    let project = row.open(kms.key().row())?;
+    if project.domain != own.domain {
+        return Ok(None);
+    }
+    let roles = roles_in(kms, &caller.user, &project).await?;
+    let reached = roles.iter().any(|role| role_allows(*role, cx.action()));
+    Ok(reached.then_some(project))
 }
 
 async fn roles_in(kms: &Kms, user: &UserId, project: &Project) -> Result<Vec<Role>> {
