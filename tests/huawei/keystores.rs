@@ -35,7 +35,7 @@ const DELETE: &str = "DELETE /v1.0/{project_id}/keystores/{keystore_id}";
 const ENABLE: &str = "/v1.0/{project_id}/keystores/{keystore_id}/enable";
 const DISABLE: &str = "/v1.0/{project_id}/keystores/{keystore_id}/disable";
 /// The cluster that is a SoftHSM2 token.
-const HSM: &str = "0f3d2c1b-5a69-4788-96a5-b4c3d2e1f001";
+pub const HSM: &str = "0f3d2c1b-5a69-4788-96a5-b4c3d2e1f001";
 /// A cluster that is bound to a CA certificate, and one that is for a project that is not here.
 const BOUND: &str = "0f3d2c1b-5a69-4788-96a5-b4c3d2e1f002";
 const NOT_OURS: &str = "0f3d2c1b-5a69-4788-96a5-b4c3d2e1f003";
@@ -43,14 +43,14 @@ const NOBODYS: &str = "00000000-0000-4000-8000-000000000000";
 const ANOTHER_CA: &str = include_str!("../support/another_ca.pem");
 
 /// A kmsd with a token of its own.
-struct Fixture {
-    server: TestServer,
+pub struct Fixture {
+    pub server: TestServer,
     token: Token,
     pin_file: PathBuf,
     _folder: tempfile::TempDir,
 }
 
-async fn fixture(db: Db) -> Fixture {
+pub async fn fixture(db: Db) -> Fixture {
     let folder = tempfile::tempdir().unwrap();
     let token = Token::new();
     let pin_file = write_private(&folder.path().join("pin"), PIN);
@@ -136,7 +136,7 @@ impl Fixture {
         }
     }
 
-    async fn stop(self) {
+    pub async fn stop(self) {
         self.server.stop().await;
     }
 }

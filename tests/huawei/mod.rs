@@ -2,7 +2,7 @@ mod bad_input;
 mod ciphers;
 mod identity;
 mod keys;
-mod keystores;
+pub mod keystores;
 mod lists;
 mod replicas;
 mod signatures;
