@@ -447,6 +447,31 @@ mod tests {
         key_version: 7,
     };
 
+    #[test]
+    fn a_pin_counts_whatever_stands_beside_it() {
+        let material = Material::import(MaterialKind::Aes256, Secret::from_slice(&[7; 32]));
+        let material = material.ok().unwrap();
+        let pairs = BTreeMap::from([("a".to_owned(), "b".to_owned())]);
+        let bare = [
+            BoundContext::none(),
+            BoundContext::text("a"),
+            BoundContext::object(&pairs),
+        ];
+        let pinned = |digest: [u8; 32]| bare.clone().map(|context| context.with_pin(&digest));
+        let all = [bare.clone(), pinned([1; 32]), pinned([2; 32])].concat();
+        for (at, sealed_with) in all.iter().enumerate() {
+            let blob = seal(&material, &PLACE, sealed_with, b"text", &Seeded::new(1)).unwrap();
+            assert_eq!(blob[3] & 4 != 0, at >= 3, "the flag of a PIN");
+            for (other, opened_with) in all.iter().enumerate() {
+                let opened = open(&material, DEPLOYMENT, PROJECT, opened_with, &blob);
+                assert_eq!(opened.is_ok(), at == other, "{at} {other}");
+            }
+        }
+        // A text cannot be chosen so that it passes for a PIN.
+        let once = BoundContext::none().with_pin(&[1; 32]);
+        assert_eq!(once.clone().with_pin(&[2; 32]), once);
+    }
+
     fn kinds() -> impl Iterator<Item = MaterialKind> {
         [MaterialKind::Aes256, MaterialKind::Sm4]
             .into_iter()
@@ -574,7 +599,8 @@ mod tests {
             (2, 0),
             (2, 3),
             (3, 3),
-            (3, 4),
+            (3, 7),
+            (3, 8),
             (8, b'A'),
             (8, 0xff),
         ] {
@@ -707,6 +733,7 @@ mod tests {
             key_version: u32,
             object: Option<BTreeMap<String, String>>,
             text: Option<String>,
+            pin: Option<String>,
             plaintext: String,
             seed: u64,
             blob: String,
@@ -725,6 +752,10 @@ mod tests {
                 (Some(pairs), None) => BoundContext::object(pairs),
                 (None, Some(text)) => BoundContext::text(text),
                 _ => BoundContext::none(),
+            };
+            let context = match &sample.pin {
+                Some(pin) => context.with_pin(&sha256(pin.as_bytes())),
+                None => context,
             };
             let place = Place {
                 deployment: &sample.deployment,
@@ -747,6 +778,6 @@ mod tests {
             opened += 1;
         }
         println!("corpus: {opened} of {} blobs opened", corpus.len());
-        assert_eq!(opened, if sm::AVAILABLE { 8 } else { 5 });
+        assert_eq!(opened, if sm::AVAILABLE { 9 } else { 6 });
     }
 }

@@ -55,9 +55,10 @@ impl Token {
             let _ = module.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK));
             module
         });
-        let mut random = [0; 8];
-        aws_lc_rs::rand::fill(&mut random).unwrap();
-        let label = format!("kmsd-test-{:016x}", u64::from_be_bytes(random));
+        // Runs leave their tokens behind for a while, so the name is that of a new folder.
+        let folder = tempfile::tempdir().unwrap();
+        let name = folder.path().file_name().unwrap().display();
+        let label = format!("{}{name}", std::process::id());
         let slots = module.get_slots_with_token().unwrap();
         let slot = slots
             .into_iter()
