@@ -46,6 +46,7 @@ struct Settings {
     issuers: Vec<IssuerSettings>,
     keystone: Option<KeystoneSettings>,
     hsm_clusters: Vec<ClusterSettings>,
+    enclave_roots: Vec<PathBuf>,
 }
 
 impl Default for Settings {
@@ -72,6 +73,7 @@ impl Default for Settings {
             issuers: Vec::new(),
             keystone: None,
             hsm_clusters: Vec::new(),
+            enclave_roots: Vec::new(),
         }
     }
 }
@@ -249,6 +251,8 @@ pub struct Config {
     pub keystone: Option<KeystoneSettings>,
     /// Clusters of hardware security modules, of which keystores can be made.
     pub hsm_clusters: Vec<ClusterSettings>,
+    /// PEM files of the root certificates of enclaves that are believed.
+    pub enclave_roots: Vec<PathBuf>,
     /// Whether this is `kmsd dev`: throw-away, loopback only.
     pub dev: bool,
 }
@@ -316,15 +320,16 @@ impl Config {
                 .separator("__")
                 .list_separator(",")
                 .with_list_parse_key("regions")
+                .with_list_parse_key("enclave_roots")
                 .with_list_parse_key("tls.terminated_by_proxy")
                 .try_parsing(true)
                 .source(Some(ours)),
         );
         for (name, value) in &flags.values {
             builder = match *name {
-                "regions" => {
-                    let regions: Vec<&str> = value.split(',').map(str::trim).collect();
-                    builder.set_override(*name, regions)
+                "regions" | "enclave_roots" => {
+                    let items: Vec<&str> = value.split(',').map(str::trim).collect();
+                    builder.set_override(*name, items)
                 }
                 _ => builder.set_override(*name, value.as_str()),
             }
@@ -346,6 +351,7 @@ impl Config {
         database_url: Option<&str>,
         folder: &Path,
         log_level: &str,
+        enclave_roots: Vec<PathBuf>,
     ) -> Result<Self, Faults> {
         let settings = Settings {
             listen: listen.into(),
@@ -357,6 +363,7 @@ impl Config {
                 level: log_level.into(),
                 ..LogSettings::default()
             },
+            enclave_roots,
             limits: Limits {
                 keys_per_project: 0,
                 calls_per_second: 0,
@@ -604,6 +611,7 @@ impl Settings {
                     issuers: self.issuers,
                     keystone: self.keystone,
                     hsm_clusters: self.hsm_clusters,
+                    enclave_roots: self.enclave_roots,
                     dev: false,
                 })
             }
@@ -709,6 +717,7 @@ mod tests {
             ("KMSD_LISTEN", "127.0.0.1:1"),
             ("KMSD_LIMITS__KEYS_PER_PROJECT", "7"),
             ("KMSD_REGIONS", "eu-1,eu-2"),
+            ("KMSD_ENCLAVE_ROOTS", "/one.pem,/two.pem"),
             ("KMSD_LOG__FORMAT", "json"),
             ("KMSD_TEST_PYTHON", "ignored"),
             ("DATABASE_URL", "postgres://u@localhost/d"),
@@ -717,6 +726,7 @@ mod tests {
         assert_eq!(config.listen.port(), 2);
         assert_eq!(config.limits.keys_per_project, 7);
         assert_eq!(config.regions.len(), 2);
+        assert_eq!(config.enclave_roots.len(), 2);
         assert_eq!(config.log_format, LogFormat::Json);
         assert!(config.database.describe().starts_with("PostgreSQL"));
     }

@@ -95,3 +95,10 @@ pub const HSM_WAITING: usize = 256;
 
 /// How long a call waits for a cluster before it counts as unavailable. PKCS#11 knows no timeouts.
 pub const HSM_TIME: Duration = Duration::from_secs(10);
+
+/// An attestation document of an enclave. AWS's are 5 KiB; QingTian's certificates may be larger.
+pub const ATTESTATION_BYTES: usize = 32 * 1024;
+
+/// How far the time of an attestation document may be from the clock: a document that was seen on
+/// its way must not be good for ever.
+pub const ATTESTATION_AGE: Duration = Duration::from_secs(5 * 60);

@@ -5,7 +5,7 @@
 //! whoever computes it. Who really asks a module stands above (`hsm`).
 
 use super::algorithm::{EncryptionAlgorithm, SigningAlgorithm};
-use super::der::{tagged, unsigned};
+use super::der::definite;
 use super::digest::DigestAlgorithm;
 use super::kind::{Form, MaterialKind};
 use super::secret::Secret;
@@ -106,6 +106,20 @@ pub fn digest_info(algorithm: DigestAlgorithm, digest: &[u8]) -> Result<Vec<u8>,
     ];
     let algorithm = tagged(0x30, &[&name, &[0x05, 0x00]]);
     Ok(tagged(0x30, &[&algorithm, &tagged(0x04, &[digest])]))
+}
+
+fn tagged(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
+    definite(tag, &parts.concat())
+}
+
+/// An INTEGER of an unsigned number, big endian.
+fn unsigned(number: &[u8]) -> Vec<u8> {
+    let zeros = number.iter().take_while(|byte| **byte == 0).count();
+    match number.get(zeros..).unwrap_or_default() {
+        [] => tagged(0x02, &[&[0]]),
+        digits @ [0x80..=0xff, ..] => tagged(0x02, &[&[0], digits]),
+        digits => tagged(0x02, &[digits]),
+    }
 }
 
 #[cfg(test)]

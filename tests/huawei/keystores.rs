@@ -3,8 +3,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use kmsd::model::audit::Record;
+use kmsd::model::ids::HsmClusterId;
+use kmsd::model::keystore::DoomedObject;
 use kmsd::operations::upkeep::{self, TimeGuard};
-use kmsd::store::DatabaseUrl;
+use kmsd::store::{DatabaseUrl, Sealed, StoreError, Write};
 use serde_json::{Value, json};
 use sqlx::{Connection, PgConnection, SqliteConnection};
 
@@ -26,6 +29,7 @@ on_both!(
     a_destroyed_key_is_gone_at_once_and_its_object_as_soon_as_it_can_be,
     what_is_left_of_a_key_that_was_never_made_is_destroyed,
     an_object_that_nobody_sealed_is_left_alone_i_43,
+    an_object_is_kept_or_destroyed_but_never_both,
     a_data_key_opens_with_its_pin_only,
 );
 
@@ -701,6 +705,37 @@ async fn an_object_that_nobody_sealed_is_left_alone_i_43(db: Db) {
         .await
         .refused(500, "KMS.0103");
     all.stop().await;
+}
+
+/// Upkeep claims an object at the moment in which its key is to be inserted: whoever is first decides.
+async fn an_object_is_kept_or_destroyed_but_never_both(db: Db) {
+    let server = TestServer::start(db).await;
+    let store = server.kms.store();
+    let cluster = HsmClusterId::parse(CLUSTER).unwrap();
+    let keep = async |object: &str| {
+        let write = Write::KeepObject {
+            cluster: cluster.clone(),
+            object: object.to_owned(),
+        };
+        let now = server.kms.now();
+        let record =
+            Record::of_refusal(now, String::new(), None, String::new(), "x", String::new());
+        store.commit(vec![write], record).await
+    };
+    let doomed = |object: &str| DoomedObject {
+        cluster: cluster.clone(),
+        object: object.to_owned(),
+        due_at: server.kms.now(),
+    };
+    for object in ["claimed first", "kept first"] {
+        let sealed = Sealed::new(doomed(object), server.kms.key().row());
+        store.doom_object(&sealed).await.unwrap();
+    }
+    assert!(store.claim_object(&doomed("claimed first")).await.unwrap());
+    assert_eq!(keep("claimed first").await, Err(StoreError::Conflict));
+    assert_eq!(keep("kept first").await, Ok(()));
+    assert!(!store.claim_object(&doomed("kept first")).await.unwrap());
+    server.stop().await;
 }
 
 async fn a_data_key_opens_with_its_pin_only(db: Db) {

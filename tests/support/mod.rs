@@ -21,6 +21,7 @@ use kmsd::server::Server;
 use serde_json::{Value, json};
 
 pub mod calls;
+pub mod enclave;
 pub mod openapi;
 pub mod pages;
 pub mod process;
