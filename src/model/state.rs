@@ -116,8 +116,13 @@ const fn row(action: Action) -> Option<[Verdict; 4]> {
         | Action::GenerateMac | Action::VerifyMac | Action::ReEncrypt
         | Action::GenerateDataKeyPair | Action::DeriveSharedSecret
                                   => Some([Allow,        IsDisabled,   IsLeaving,       NeedsMaterial]),
+        // Grants: made on a key that may be used, read and ended on every key.
+        Action::CreateGrant       => Some([Allow,        IsDisabled,   IsLeaving,       NeedsMaterial]),
+        Action::ListGrants | Action::RevokeGrant | Action::RetireGrant
+                                  => Some([Allow,        Allow,        Allow,           Allow        ]),
         // Not about one key, or (destroying) decided by the clock instead.
         Action::CreateKey | Action::ListKeys | Action::CountKeys | Action::ShowQuotas
+        | Action::ListRetirableGrants
         | Action::GenerateRandom | Action::IssueToken | Action::ValidateToken | Action::RevokeToken
         | Action::ListProjects | Action::ListDomains | Action::ShowCatalog
         | Action::ManageIdentity | Action::ManageTokenKeys

@@ -5,6 +5,7 @@
 pub mod agreements;
 pub mod ciphers;
 mod fit;
+pub mod grants;
 pub mod identity;
 pub mod keys;
 pub mod macs;

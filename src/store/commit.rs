@@ -15,9 +15,10 @@ use sqlx::{Connection, PgPool, SqlitePool};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{MissedTickBehavior, timeout};
 
-use super::{Db, Result, Sealed, Store, StoreError, Tx, audit, identity, keys, on, read};
+use super::{Db, Result, Sealed, Store, StoreError, Tx, audit, grants, identity, keys, on, read};
 use crate::limits;
 use crate::model::audit::Record;
+use crate::model::grant::Grant;
 use crate::model::identity::{AccessKey, Domain, RoleAssignment, User};
 use crate::model::ids::{AccessKeyId, DomainId, ProjectId, UserId};
 use crate::model::key::Key;
@@ -54,6 +55,17 @@ pub enum Write {
         /// The version.
         material: keys::SealedMaterial,
     },
+    /// A new grant, counted against the quota of its key.
+    InsertGrant {
+        /// The grant.
+        grant: Box<Sealed<Grant>>,
+        /// The revision of the key on which it was decided.
+        key_revision: i64,
+        /// How many grants the key may have.
+        quota: i64,
+    },
+    /// A grant's end.
+    DeleteGrant(Box<Grant>),
     /// A new domain.
     InsertDomain(Sealed<Domain>),
     /// A new project, with the key that stands between the root and its keys' material.
@@ -207,6 +219,12 @@ async fn apply(tx: &mut Tx<'_>, write: &Write) -> Result<()> {
         } => keys::insert(tx, key, material.as_ref(), *quota).await,
         Write::SaveKey { key, read } => keys::save(tx, key, *read).await,
         Write::InsertMaterial { key, material } => keys::insert_material(tx, key, material).await,
+        Write::InsertGrant {
+            grant,
+            key_revision,
+            quota,
+        } => grants::insert(tx, grant, *key_revision, *quota).await,
+        Write::DeleteGrant(grant) => grants::delete(tx, grant).await,
         Write::InsertDomain(domain) => identity::insert_domain(tx, domain).await,
         Write::InsertProject(project) => identity::insert_project(tx, project).await,
         Write::DeleteDomain(id) => identity::delete_domain(tx, id).await,
