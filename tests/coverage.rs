@@ -24,6 +24,7 @@ const NOT_ABOUT_ONE_KEY: &[(Action, &str)] = &[
     (Action::CountKeys, "about all keys of a project"),
     (Action::ShowQuotas, "about the project"),
     (Action::GenerateRandom, "about no key at all"),
+    (Action::ListRetirableGrants, "about the caller"),
     (Action::IssueToken, "about a token"),
     (Action::ValidateToken, "about a token"),
     (Action::RevokeToken, "about a token"),
@@ -193,6 +194,11 @@ fn refusals() -> Vec<(&'static str, Error)> {
         ("NotRevocable", Error::NotRevocable),
         ("KeyNotFound", Error::KeyNotFound),
         ("DefaultKey", Error::DefaultKey),
+        ("NotGranted", Error::NotGranted(Action::Encrypt)),
+        ("GrantNotFound", Error::GrantNotFound),
+        ("GrantOfAnotherKey", Error::GrantOfAnotherKey),
+        ("GrantsNothing", Error::GrantsNothing),
+        ("GrantQuotaReached", Error::GrantQuotaReached),
         ("NameTaken", Error::NameTaken),
         ("ReservedName", Error::ReservedName),
         (
@@ -233,6 +239,8 @@ fn refusals() -> Vec<(&'static str, Error)> {
         "limit",
         "marker",
         "origin",
+        "grantee_principal",
+        "grant_id",
     ] {
         all.push(("Invalid", Error::invalid(member, "x")));
     }

@@ -54,9 +54,14 @@ const TABLE: &[(Action, [Cell; 4])] = &[
     (Action::ReEncrypt,            [Ok,              No("KMS.0209"),  No("KMS.0210"),  No("KMS.1301") ]),
     (Action::GenerateDataKeyPair,  [Ok,              No("KMS.0209"),  No("KMS.0210"),  No("KMS.1301") ]),
     (Action::DeriveSharedSecret,   [Ok,              No("KMS.0209"),  No("KMS.0210"),  No("KMS.1301") ]),
+    // Grants.
+    (Action::CreateGrant,          [Ok,              No("KMS.0209"),  No("KMS.0210"),  No("KMS.1301") ]),
+    (Action::ListGrants,           [Ok,              Ok,              Ok,              Ok             ]),
+    (Action::RevokeGrant,          [Ok,              Ok,              Ok,              Ok             ]),
+    (Action::RetireGrant,          [Ok,              Ok,              Ok,              Ok             ]),
 ];
 
-/// The actions that use a key and leave it as it is; what they answer is tested with their families.
+/// The actions that use a key, or are about its grants, and leave it as it is; what they answer is tested with their families.
 const USES: &[Action] = &[
     Action::Encrypt,
     Action::Decrypt,
@@ -72,6 +77,10 @@ const USES: &[Action] = &[
     Action::ReEncrypt,
     Action::GenerateDataKeyPair,
     Action::DeriveSharedSecret,
+    Action::CreateGrant,
+    Action::ListGrants,
+    Action::RevokeGrant,
+    Action::RetireGrant,
 ];
 
 #[test]

@@ -159,6 +159,12 @@ pub fn base64(bytes: &[u8]) -> String {
     base64::engine::general_purpose::STANDARD.encode(bytes)
 }
 
+/// The id of a user whom nobody is.
+pub const GRANTEE: &str = "5e2c84f0a7b94d1e9036fb7d18c25a90";
+
+/// The id of a grant that is none; `TestServer::body_for` has that of one.
+pub const NO_GRANT: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+
 /// Every call on keys. `coverage.rs` names the actions that are missing here.
 pub const KEY_CALLS: &[KeyCall] = &[
     call(
@@ -304,6 +310,31 @@ pub const KEY_CALLS: &[KeyCall] = &[
             "mac": "00",
         })
     }),
+    call(
+        Action::CreateGrant,
+        "create-grant",
+        Some("2"),
+        |key| json!({ "key_id": key, "grantee_principal": GRANTEE, "operations": ["encrypt-data"] }),
+    ),
+    call(Action::ListGrants, "list-grants", Some("2"), named),
+    call(
+        Action::ListRetirableGrants,
+        "list-retirable-grants",
+        None,
+        |_| json!({}),
+    ),
+    call(
+        Action::RevokeGrant,
+        "revoke-grant",
+        Some("2"),
+        |key| json!({ "key_id": key, "grant_id": NO_GRANT }),
+    ),
+    call(
+        Action::RetireGrant,
+        "retire-grant",
+        Some("2"),
+        |key| json!({ "key_id": key, "grant_id": NO_GRANT }),
+    ),
     read(Action::CountKeys, "GET user-instances"),
     read(Action::ShowQuotas, "GET user-quotas"),
 ];

@@ -12,11 +12,13 @@ use kmsd::crypto::secret::Secret;
 use kmsd::env::{Clock, Entropy, Env};
 use kmsd::kms::{Kms, Purpose};
 use kmsd::model::audit::Record;
+use kmsd::model::grant::{Grant, GrantOperation, Grantee, Vouched};
 use kmsd::model::identity::{Project, Role};
-use kmsd::model::ids::DisplayName;
+use kmsd::model::ids::{DisplayName, GrantId, KeyId, Region, UserId};
 use kmsd::model::time::Timestamp;
 use kmsd::operations::identity::manage::{self, NewAccessKey, NewAccount};
 use kmsd::server::Server;
+use kmsd::store::{Sealed, Write};
 use serde_json::{Value, json};
 
 pub mod calls;
@@ -383,12 +385,52 @@ impl TestServer {
                 .await
             }
             "decrypt-datakey" => self.call("create-datakey", json!({ "key_id": key })).await,
+            "revoke-grant" | "retire-grant" => {
+                body["grant_id"] = json!(self.plant_grant(key).await);
+                return body;
+            }
             _ => return body,
         };
         if made.status == 200 {
             body["cipher_text"] = made.json()["cipher_text"].clone();
         }
         body
+    }
+
+    /// A grant to nobody on a key in any state, put there behind the API's back: a key gets grants
+    /// while it is enabled, and keeps them in states in which it gets none.
+    pub async fn plant_grant(&self, key: &str) -> String {
+        let project = &self.account.project.id;
+        let region = Region::parse("home-region-1").unwrap();
+        let key = KeyId::parse(key).unwrap();
+        let found = self.kms.store().find_key(project, &region, &key).await;
+        let key_revision = found.unwrap().unwrap().peek().revision;
+        let nobody = Vouched {
+            id: UserId::parse(calls::GRANTEE).unwrap(),
+            authority: String::new(),
+        };
+        let id = GrantId::from_random(self.kms.env().random());
+        let grant = Grant {
+            project: project.clone(),
+            region,
+            key,
+            id: id.clone(),
+            name: None,
+            grantee: Grantee::User(nobody.clone()),
+            operations: vec![GrantOperation::Encrypt],
+            retirer: None,
+            issuer: nobody,
+            created_at: START,
+        };
+        let sealing = self.kms.project_key(project).await.unwrap();
+        let write = Write::InsertGrant {
+            grant: Box::new(Sealed::new(grant, sealing.row())),
+            key_revision,
+            quota: 100,
+        };
+        let (_, record) = self.kms.store().newest_records(1).await.unwrap().remove(0);
+        self.kms.store().commit(vec![write], record).await.unwrap();
+        id.to_string()
     }
 
     /// The state that describe-key tells.
