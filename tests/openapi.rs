@@ -430,7 +430,8 @@ fn check_like_example(server: &TestServer, call: &str, key: &str, answered: &Val
         | "create-ec-datakey-pair"
         | "derive-shared-secret"
         | "create-grant"
-        | "list-grants" => {
+        | "list-grants"
+        | "list-retirable-grants" => {
             let members = |value: &Value| -> Vec<String> {
                 value.as_object().unwrap().keys().cloned().collect()
             };
