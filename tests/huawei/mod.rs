@@ -1,5 +1,6 @@
 mod bad_input;
 mod ciphers;
+mod grants;
 mod identity;
 mod keys;
 mod lists;
