@@ -292,7 +292,7 @@ async fn several_grants_add_up_and_each_call_makes_one(db: Db) {
     let server = &cast.server;
     let key = server.create("shared", json!({})).await;
     let who = &cast.stranger;
-    let more = json!({ "name": "the same" });
+    let more = json!({ "name": "the-same" });
     let words = ["encrypt-data", "encrypt-data"];
     let first = cast.grant_with(&key, who, &words, more.clone()).await;
     let second = cast.grant_with(&key, who, &words, more).await;
