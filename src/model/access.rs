@@ -60,7 +60,10 @@ pub fn print_table() -> String {
     let mut page = String::from(
         "# What each role may do\n\n\
          Printed from the table in `src/model/access.rs`; a test keeps this page equal to it and\n\
-         another walks every cell over HTTP.\n\n",
+         another walks every cell over HTTP.\n\n\
+         A role counts in the project in which it was given, for the keys of that project. Beside it,\n\
+         a grant on one key opens what it lists to whom it names, whatever project they work in, and\n\
+         `RetireGrant` is open to whoever made a grant or is named by it for that.\n\n",
     );
     let names: Vec<_> = Role::ALL
         .iter()

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use kmsd::model::access::role_allows;
 use kmsd::model::identity::Role;
-use kmsd::model::ids::{DisplayName, KeyId, KeyName, Region};
+use kmsd::model::ids::{DisplayName, KeyId, KeyName, ProjectId, Region};
 use kmsd::operations::identity::manage;
 use kmsd::operations::upkeep::{TimeGuard, step};
 use kmsd::store::{Sealed, Write};
@@ -29,6 +29,7 @@ on_both!(
     lists_tell_everything_page_by_page,
     retirable_grants_are_the_callers_own_whoever_owns_the_keys,
     a_key_of_others_tells_whose_it_is_and_the_record_too,
+    a_row_that_nobody_sealed_opens_nothing_i_43,
     a_default_key_gets_no_grants,
     members_that_break_their_rules,
 );
@@ -141,6 +142,10 @@ impl Cast {
             body[member] = value.clone();
         }
         id_of(&self.server.call("create-grant", body).await)
+    }
+
+    fn project_of(&self, who: &Person) -> ProjectId {
+        ProjectId::parse(who.project.as_str()).unwrap()
     }
 
     /// Encrypts under a key as its owner.
@@ -853,6 +858,26 @@ async fn a_key_of_others_tells_whose_it_is_and_the_record_too(db: Db) {
     who.call(server, "describe-key", json!({ "key_id": NOBODYS }))
         .await;
     assert_eq!(server.records().await.pop().unwrap().detail, "");
+    cast.server.stop().await;
+}
+
+/// Whoever writes to the database cannot give themselves a key.
+async fn a_row_that_nobody_sealed_opens_nothing_i_43(db: Db) {
+    let cast = Cast::meet(db).await;
+    let server = &cast.server;
+    let key = server.create("coveted", json!({})).await;
+    let body = json!({ "key_id": key, "plain_text": "x" });
+    let of_another_project = server
+        .kms
+        .project_key(&cast.project_of(&cast.stranger))
+        .await;
+    let sealing = of_another_project.unwrap();
+    for who in [&cast.stranger, &cast.reader] {
+        server.plant_grant_to(&who.user, &key, sealing.row()).await;
+        let answer = who.call(server, "encrypt-data", body.clone()).await;
+        answer.refused(500, "KMS.0103");
+    }
+    server.call("encrypt-data", body).await.ok(200);
     cast.server.stop().await;
 }
 

@@ -400,13 +400,20 @@ impl TestServer {
     /// A grant to nobody on a key in any state, put there behind the API's back: a key gets grants
     /// while it is enabled, and keeps them in states in which it gets none.
     pub async fn plant_grant(&self, key: &str) -> String {
+        let sealing = self.kms.project_key(&self.account.project.id).await;
+        self.plant_grant_to(calls::GRANTEE, key, sealing.unwrap().row())
+            .await
+    }
+
+    /// The same to a user, sealed by any key.
+    pub async fn plant_grant_to(&self, user: &str, key: &str, sealing: &Secret) -> String {
         let project = &self.account.project.id;
         let region = Region::parse("home-region-1").unwrap();
         let key = KeyId::parse(key).unwrap();
         let found = self.kms.store().find_key(project, &region, &key).await;
         let key_revision = found.unwrap().unwrap().peek().revision;
-        let nobody = Vouched {
-            id: UserId::parse(calls::GRANTEE).unwrap(),
+        let user = Vouched {
+            id: UserId::parse(user).unwrap(),
             authority: String::new(),
         };
         let id = GrantId::from_random(self.kms.env().random());
@@ -416,15 +423,14 @@ impl TestServer {
             key,
             id: id.clone(),
             name: None,
-            grantee: Grantee::User(nobody.clone()),
+            grantee: Grantee::User(user.clone()),
             operations: vec![GrantOperation::Encrypt],
             retirer: None,
-            issuer: nobody,
+            issuer: user,
             created_at: START,
         };
-        let sealing = self.kms.project_key(project).await.unwrap();
         let write = Write::InsertGrant {
-            grant: Box::new(Sealed::new(grant, sealing.row())),
+            grant: Box::new(Sealed::new(grant, sealing)),
             key_revision,
             quota: 100,
         };
