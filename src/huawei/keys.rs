@@ -95,8 +95,9 @@ struct NewKeyInfo<'k> {
     region_id: &'k str,
 }
 
+/// Everything about a key (contract, section 3.5).
 #[derive(Serialize)]
-struct KeyDetails {
+pub(super) struct KeyDetails {
     key_id: String,
     domain_id: String,
     key_alias: String,
@@ -374,7 +375,7 @@ pub async fn quotas(cx: &mut Context, _request: &Request) -> Result<Reply> {
     )
 }
 
-fn details(cx: &Context, key: &Key) -> Result<KeyDetails> {
+pub(super) fn details(cx: &Context, key: &Key) -> Result<KeyDetails> {
     Ok(KeyDetails {
         key_id: key.id.to_string(),
         domain_id: cx.project()?.domain.to_string(),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::error::{Service, render};
-use super::{auth, ciphers, identity, keys, signatures, versions};
+use super::{aliases, auth, ciphers, identity, keys, signatures, tags, versions};
 use crate::dialect::{Call, Handler, Reply, Request, handler, serve};
 use crate::kms::Kms;
 use crate::model::action::Action;
@@ -83,6 +83,18 @@ pub fn table() -> Vec<Route> {
         "POST" "get-publickey" GetPublicKey signatures::public_key;
         "POST" "generate-mac" GenerateMac signatures::generate_mac;
         "POST" "verify-mac" VerifyMac signatures::verify_mac;
+        // Tags and aliases. `resource_instances` is a word of the path, though the vendor's SDK
+        // has a place for it.
+        "POST"   "{key_id}/tags"             CreateTag       tags::create;
+        "POST"   "{key_id}/tags/action"      ChangeTags      tags::change;
+        "DELETE" "{key_id}/tags/{key}"       DeleteTag       tags::delete;
+        "GET"    "{key_id}/tags"             ListTags        tags::list;
+        "GET"    "tags"                      ListProjectTags tags::list_of_project;
+        "POST"   "resource_instances/action" ListKeysByTags  tags::find;
+        "POST"   "aliases"                   CreateAlias     aliases::create;
+        "GET"    "aliases"                   ListAliases     aliases::list;
+        "POST"   "alias/associate"           MoveAlias       aliases::associate;
+        "DELETE" "aliases"                   DeleteAliases   aliases::delete;
         "GET"  "user-instances"         CountKeys            keys::count;
         "GET"  "user-quotas"            ShowQuotas           keys::quotas;
     };

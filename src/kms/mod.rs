@@ -420,6 +420,7 @@ impl From<StoreError> for Error {
         match error {
             StoreError::Conflict => Error::Conflict,
             StoreError::AlreadyExists => Error::NameTaken,
+            StoreError::AliasTaken => Error::AliasTaken,
             StoreError::QuotaReached => Error::KeyQuotaReached,
             StoreError::Unavailable(why) => Error::Unavailable(why),
             StoreError::Referenced | StoreError::Corrupt(_) => Error::Internal(error.to_string()),

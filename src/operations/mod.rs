@@ -3,10 +3,13 @@
 //! They never learn which dialect is speaking.
 
 pub mod agreements;
+pub mod aliases;
 pub mod ciphers;
+pub mod default_keys;
 mod fit;
 pub mod identity;
 pub mod keys;
 pub mod macs;
 pub mod signatures;
+pub mod tags;
 pub mod upkeep;

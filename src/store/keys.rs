@@ -6,7 +6,7 @@ use super::{Db, Result, Sealable, Sealed, Store, StoreError, Tx, audit, on, read
 use crate::crypto::row::RowSeal;
 use crate::model::audit::Record;
 use crate::model::ids::{KeyId, KeyName, KeystoreId, ProjectId, Region, UserId};
-use crate::model::key::{Filter, Key, Rotation};
+use crate::model::key::{DEFAULT_KEY_SUFFIX, Filter, Key, Rotation};
 use crate::model::spec::{KeySpec, KeyUsage, Origin};
 use crate::model::state::KeyState;
 use crate::model::time::Timestamp;
@@ -79,7 +79,7 @@ impl Sealable for Key {
 const BUILT_IN: &str = "0";
 
 #[derive(sqlx::FromRow)]
-struct Row {
+pub(super) struct Row {
     project_id: String,
     region: String,
     id: String,
@@ -115,6 +115,7 @@ macro_rules! columns {
          created_at, created_by, revision, seal"
     };
 }
+pub(super) use columns;
 
 impl TryFrom<Row> for Sealed<Key> {
     type Error = StoreError;
@@ -274,6 +275,24 @@ impl Store {
             .map(TryInto::try_into)
             .collect::<Result<_>>()?;
         Ok(Page { keys, total })
+    }
+
+    /// The keys that cloud services made for themselves in a project, in every region.
+    ///
+    /// # Errors
+    /// [`StoreError`] when they cannot be read.
+    pub async fn list_default_keys(&self, project: &ProjectId) -> Result<Vec<Sealed<Key>>> {
+        let rows: Vec<Row> = read!(self, db => {
+            sqlx::query_as(concat!(
+                "SELECT ", columns!(), " FROM keys \
+                 WHERE project_id = $1 AND name LIKE $2 ORDER BY created_at, id"
+            ))
+            .bind(project.as_str())
+            .bind(format!("%{DEFAULT_KEY_SUFFIX}"))
+            .fetch_all(db)
+            .await
+        })?;
+        rows.into_iter().map(TryInto::try_into).collect()
     }
 
     /// How many keys a project has in a region, without those whose day has come.
@@ -444,7 +463,9 @@ async fn destroy(tx: &mut Tx<'_>, key: &Destroyed, now: Timestamp) -> Result<()>
 const OVERWRITTEN: [u8; 128] = [0; 128];
 
 /// What goes with a key, and then the key: project, region and id are the arguments of each.
-const DESTRUCTION: [&str; 2] = [
+const DESTRUCTION: [&str; 4] = [
+    "DELETE FROM key_tags WHERE project_id = $1 AND region = $2 AND key_id = $3",
+    "DELETE FROM aliases WHERE project_id = $1 AND region = $2 AND key_id = $3",
     "DELETE FROM key_versions WHERE project_id = $1 AND region = $2 AND key_id = $3",
     "DELETE FROM keys WHERE project_id = $1 AND region = $2 AND id = $3",
 ];
@@ -475,13 +496,14 @@ pub(super) async fn insert_material(
     Ok(())
 }
 
+/// Stores a key and counts it against its project's quota, if there is one.
 pub(super) async fn insert(
     tx: &mut Tx<'_>,
-    key: &Sealed<Key>,
+    sealed: &Sealed<Key>,
     material: Option<&SealedMaterial>,
     quota: Option<i64>,
 ) -> Result<()> {
-    let Sealed { value: key, seal } = key;
+    let key = &sealed.value;
     let counted = on!(tx, conn => {
         sqlx::query(
             "INSERT INTO project_usage (project_id, region, key_count) VALUES ($1, $2, 1) \
@@ -498,6 +520,16 @@ pub(super) async fn insert(
     if counted == 0 || quota == Some(0) {
         return Err(StoreError::QuotaReached);
     }
+    insert_uncounted(tx, sealed, material).await
+}
+
+/// Stores a key that counts against no quota: a default key.
+pub(super) async fn insert_uncounted(
+    tx: &mut Tx<'_>,
+    sealed: &Sealed<Key>,
+    material: Option<&SealedMaterial>,
+) -> Result<()> {
+    let Sealed { value: key, seal } = sealed;
     on!(tx, conn => {
         sqlx::query(concat!(
             "INSERT INTO keys (", columns!(), ") \

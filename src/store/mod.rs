@@ -19,11 +19,13 @@ use crate::crypto::row::RowSeal;
 use crate::crypto::secret::Secret;
 use crate::limits;
 
+pub mod aliases;
 pub mod audit;
 mod commit;
 pub mod deployment;
 pub mod identity;
 pub mod keys;
+pub mod tags;
 
 pub use commit::{Durability, Write};
 
@@ -36,6 +38,9 @@ pub enum StoreError {
     /// Another row has this id or name.
     #[error("it exists already")]
     AlreadyExists,
+    /// Another alias has this name.
+    #[error("the alias exists already")]
+    AliasTaken,
     /// The project has as many keys as it may.
     #[error("the key quota is used up")]
     QuotaReached,
