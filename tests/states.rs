@@ -54,9 +54,17 @@ const TABLE: &[(Action, [Cell; 4])] = &[
     (Action::ReEncrypt,            [Ok,              No("KMS.0209"),  No("KMS.0210"),  No("KMS.1301") ]),
     (Action::GenerateDataKeyPair,  [Ok,              No("KMS.0209"),  No("KMS.0210"),  No("KMS.1301") ]),
     (Action::DeriveSharedSecret,   [Ok,              No("KMS.0209"),  No("KMS.0210"),  No("KMS.1301") ]),
+    (Action::CreateTag,            [Ok,              Ok,              Ok,              Ok             ]),
+    (Action::ChangeTags,           [Ok,              Ok,              Ok,              Ok             ]),
+    (Action::DeleteTag,            [Ok,              Ok,              Ok,              Ok             ]),
+    (Action::ListTags,             [Ok,              Ok,              Ok,              Ok             ]),
+    (Action::CreateAlias,          [Ok,              Ok,              No("KMS.0210"),  Ok             ]),
+    (Action::ListAliases,          [Ok,              Ok,              Ok,              Ok             ]),
+    (Action::MoveAlias,            [Ok,              Ok,              No("KMS.0210"),  Ok             ]),
+    (Action::DeleteAliases,        [Ok,              Ok,              Ok,              Ok             ]),
 ];
 
-/// The actions that use a key and leave it as it is; what they answer is tested with their families.
+/// The actions that use a key, or stick something to it, and leave it as it is; what they answer is tested with their families.
 const USES: &[Action] = &[
     Action::Encrypt,
     Action::Decrypt,
@@ -72,6 +80,14 @@ const USES: &[Action] = &[
     Action::ReEncrypt,
     Action::GenerateDataKeyPair,
     Action::DeriveSharedSecret,
+    Action::CreateTag,
+    Action::ChangeTags,
+    Action::DeleteTag,
+    Action::ListTags,
+    Action::CreateAlias,
+    Action::ListAliases,
+    Action::MoveAlias,
+    Action::DeleteAliases,
 ];
 
 #[test]

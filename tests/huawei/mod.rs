@@ -1,6 +1,9 @@
+mod aliases;
 mod bad_input;
 mod ciphers;
+mod default_keys;
 mod identity;
 mod keys;
 mod lists;
 mod signatures;
+mod tags;
