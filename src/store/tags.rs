@@ -269,7 +269,7 @@ impl Store {
                 query.push_bind(project.as_str());
                 query.push(" AND t.region = ").push_bind(region.as_str());
                 tagged!(query, tag, values);
-                query.push(" LIMIT ").push_bind(limits::TAGS_COUNTED).push(") AS some");
+                query.push(" LIMIT ").push_bind(limits::TAGS_COUNTED).push(") AS counted");
                 query.build_query_as().fetch_one(db).await
             })?;
             counted.push((count, tag, values));
