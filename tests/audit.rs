@@ -112,6 +112,8 @@ async fn every_call_on_keys_leaves_its_record(db: Db) {
             (Action::CreateKey, _) => 1,
             // Copied first.
             (Action::UpdatePrimaryRegion, _) => 3,
+            // They take away what a change before brought.
+            (Action::DeleteTag | Action::DeleteAliases, _) => 3,
             (_, Some("2")) => 2,
             (_, Some(_)) => 3,
             (_, None) => 0,
@@ -119,6 +121,14 @@ async fn every_call_on_keys_leaves_its_record(db: Db) {
         expected.detail = match call.action {
             Action::CreateKey => "AES_256 ENCRYPT_DECRYPT".into(),
             Action::ScheduleKeyDeletion => "in 7 days".into(),
+            Action::CreateTag | Action::ChangeTags => "put \"env\"".into(),
+            Action::DeleteTag => "remove \"a b/c\"".into(),
+            Action::CreateAlias | Action::DeleteAliases => format!("alias/{}", expected.key_id),
+            Action::MoveAlias => {
+                let holder = format!("alias/{} from ", expected.key_id);
+                assert!(record.detail.starts_with(&holder), "{}", record.detail);
+                record.detail.clone()
+            }
             Action::ReEncrypt => format!("from {}", expected.key_id),
             Action::CreateKeystore => {
                 format!(

@@ -8,7 +8,7 @@ use kmsd::dialect::{Body, Reply};
 use kmsd::huawei::error::{Service, render};
 use kmsd::huawei::routes::{Kind, table};
 use kmsd::model::action::Action;
-use kmsd::model::error::{Error, Unfit};
+use kmsd::model::error::{Error, TagFault, Unfit};
 use kmsd::model::ids::Region;
 use kmsd::model::spec::Family;
 use kmsd::model::state::{KeyState, Verdict};
@@ -34,6 +34,9 @@ const NOT_ABOUT_ONE_KEY: &[(Action, &str)] = &[
     (Action::CreatePin, "about no key at all"),
     (Action::ListRegions, "about the deployment"),
     (Action::ListRetirableGrants, "about the caller"),
+    (Action::ListProjectTags, "about all keys of a project"),
+    (Action::ListKeysByTags, "about all keys of a project"),
+    (Action::AddDefaultKey, "the key is not there yet"),
     (Action::IssueToken, "about a token"),
     (Action::ValidateToken, "about a token"),
     (Action::RevokeToken, "about a token"),
@@ -56,6 +59,7 @@ const WITHOUT_ROUTE: &[(Action, &str)] = &[
         Action::ManageTokenKeys,
         "the operator's, on the command line",
     ),
+    (Action::AddDefaultKey, "the operator's, on the command line"),
     (Action::DestroyKey, "kmsd's own, when a day comes"),
     (
         Action::RefuseCredential,
@@ -248,11 +252,33 @@ fn refusals() -> Vec<(&'static str, Error)> {
         ("ClusterTaken", Error::ClusterTaken),
         ("NoImportIntoKeystore", Error::NoImportIntoKeystore),
         ("KeyQuotaReached", Error::KeyQuotaReached),
+        ("TagNotFound", Error::TagNotFound),
+        ("TooManyTags", Error::TooManyTags(20)),
+        ("AliasNotFound", Error::AliasNotFound),
+        ("AliasTaken", Error::AliasTaken),
+        ("TooManyAliases", Error::TooManyAliases(50)),
         ("Throttled", Error::Throttled(Duration::from_secs(1))),
         ("Unavailable", Error::Unavailable(text())),
         ("Conflict", Error::Conflict),
         ("Internal", Error::Internal(text())),
     ];
+    for fault in [
+        TagFault::Key,
+        TagFault::KeyTooLong,
+        TagFault::Value,
+        TagFault::ValueTooLong,
+        TagFault::Empty,
+        TagFault::ListSize,
+        TagFault::List,
+        TagFault::TooManyValues,
+        TagFault::Search,
+        TagFault::MatchKey,
+        TagFault::MatchValue,
+        TagFault::Matches,
+        TagFault::PageOfCount,
+    ] {
+        all.push(("UnfitTags", Error::UnfitTags(fault, text(), "x")));
+    }
     for member in [
         "key_id",
         "sequence",
@@ -262,6 +288,9 @@ fn refusals() -> Vec<(&'static str, Error)> {
         "pending_days",
         "limit",
         "marker",
+        "action",
+        "offset",
+        "alias",
         "origin",
         "grantee_principal",
         "grant_id",
@@ -324,7 +353,7 @@ fn every_code_that_is_sent_is_in_the_document() {
     let document = include_str!("../openapi.yaml");
     let mut missing = BTreeSet::new();
     for (name, error) in refusals() {
-        for action in [None, Some(Action::CreateKey)] {
+        for action in [None, Some(Action::CreateKey), Some(Action::ListKeysByTags)] {
             let reply = render(&error, action, Service::Kms);
             let body = body_of(&reply);
             let code = body["error"]["error_code"].as_str().unwrap().to_owned();

@@ -374,9 +374,14 @@ async fn every_example_request_is_answered_as_its_example_says(db: Db) {
             // The ciphertext of the example is nobody's, nor is its project anybody's.
             body = server.body_for(known(call), &key).await;
         }
-        if ["revoke-grant", "retire-grant"].contains(&call) {
-            // And so is the grant.
+        if ["revoke-grant", "retire-grant", "DELETE aliases"].contains(&call) {
+            // And so is the grant or alias.
             body = server.body_for(known(call), &key).await;
+        }
+        if call == "alias/associate" {
+            body["target_key_id"] = json!(key);
+            let shown = json!({ "key_id": key, "alias": body["alias"] });
+            server.call("aliases", shown).await.ok(201);
         }
         if call == "describe-key" {
             server
@@ -418,6 +423,10 @@ fn check_like_example(server: &TestServer, call: &str, key: &str, answered: &Val
         "list-keys"
         | "GET /v2/{project_id}/kms/regions"
         | "GET user-instances"
+        | "GET {key_id}/tags"
+        | "GET tags"
+        | "GET aliases"
+        | "resource_instances/action"
         | "GET user-quotas"
         | "gen-random"
         | "encrypt-data"

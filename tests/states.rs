@@ -61,9 +61,18 @@ const TABLE: &[(Action, [Cell; 4])] = &[
     (Action::ListGrants,           [Ok,              Ok,              Ok,              Ok             ]),
     (Action::RevokeGrant,          [Ok,              Ok,              Ok,              Ok             ]),
     (Action::RetireGrant,          [Ok,              Ok,              Ok,              Ok             ]),
+    (Action::CreateTag,            [Ok,              Ok,              Ok,              Ok             ]),
+    (Action::ChangeTags,           [Ok,              Ok,              Ok,              Ok             ]),
+    (Action::DeleteTag,            [Ok,              Ok,              Ok,              Ok             ]),
+    (Action::ListTags,             [Ok,              Ok,              Ok,              Ok             ]),
+    (Action::CreateAlias,          [Ok,              Ok,              No("KMS.0210"),  Ok             ]),
+    (Action::ListAliases,          [Ok,              Ok,              Ok,              Ok             ]),
+    (Action::MoveAlias,            [Ok,              Ok,              No("KMS.0210"),  Ok             ]),
+    (Action::DeleteAliases,        [Ok,              Ok,              Ok,              Ok             ]),
 ];
 
-/// The actions that use a key, or are about its grants, and leave it as it is; what they answer is tested with their families.
+/// The actions that use a key, or put something beside it, and leave it as it is; what they answer is
+/// tested with their families.
 const USES: &[Action] = &[
     Action::Encrypt,
     Action::Decrypt,
@@ -85,6 +94,14 @@ const USES: &[Action] = &[
     Action::ListGrants,
     Action::RevokeGrant,
     Action::RetireGrant,
+    Action::CreateTag,
+    Action::ChangeTags,
+    Action::DeleteTag,
+    Action::ListTags,
+    Action::CreateAlias,
+    Action::ListAliases,
+    Action::MoveAlias,
+    Action::DeleteAliases,
 ];
 
 #[test]

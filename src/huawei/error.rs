@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::dialect::Reply;
 use crate::model::action::Action;
-use crate::model::error::{Error, Unfit};
+use crate::model::error::{Error, TagFault, Unfit};
 use crate::model::ids::Region;
 use crate::model::spec::Family;
 use crate::model::state::Verdict;
@@ -334,6 +334,29 @@ fn kms(error: &Error, action: Option<Action>) -> (u16, &'static str, String) {
         ),
         Error::KeyQuotaReached => fixed(400, "KMS.1105", "the key quota of the project is used up"),
 
+        // Tags and aliases.
+        Error::UnfitTags(fault, member, why) => {
+            (400, code_of_tags(*fault), format!("{member} {why}"))
+        }
+        Error::TagNotFound => fixed(404, "KMS.0416", "the key has no tag of this key"),
+        Error::TooManyTags(most) => (
+            400,
+            "KMS.0409",
+            format!("the key would have more than {most} tags"),
+        ),
+        Error::AliasNotFound => fixed(
+            404,
+            "KMS.0207",
+            "no such alias in the project, or it is not one of this key",
+        ),
+        Error::AliasTaken => fixed(400, "KMS.1104", "alias is taken already"),
+        // The vendor publishes no code for this quota; this one says that a quota is used up.
+        Error::TooManyAliases(most) => (
+            400,
+            "KMS.1105",
+            format!("the key has {most} aliases, and no key may have more"),
+        ),
+
         Error::Throttled(_) => fixed(429, "APIGW.0308", "too many requests; wait a little"),
         Error::Unavailable(_) | Error::Conflict => fixed(
             503,
@@ -378,7 +401,7 @@ fn unfit_key(unfit: Unfit) -> (u16, &'static str, String) {
 /// The codes that the contract keeps for single members; every other is the generic one.
 fn code_of_member(member: &str, action: Option<Action>) -> &'static str {
     match (member, action) {
-        ("key_id" | "source_key_id" | "destination_key_id", _) => "KMS.0205",
+        ("key_id" | "source_key_id" | "destination_key_id" | "target_key_id", _) => "KMS.0205",
         ("sequence", _) => "KMS.0206",
         ("key_alias", _) => "KMS.1101",
         ("key_description", _) => "KMS.1103",
@@ -397,10 +420,34 @@ fn code_of_member(member: &str, action: Option<Action>) -> &'static str {
         ("pending_days", _) => "KMS.1401",
         ("grantee_principal" | "retiring_principal", _) => "KMS.2402",
         ("grant_id", _) => "KMS.2501",
+        ("action", Some(Action::ChangeTags | Action::ListKeysByTags)) => "KMS.0404",
+        ("offset", Some(Action::ListKeysByTags)) => "KMS.0417",
+        // An alias is named by the rules of keys' names, so it has their codes too.
+        ("alias", _) => "KMS.1101",
+        (item, Some(Action::DeleteAliases)) if item.starts_with("aliases[") => "KMS.1101",
         ("limit", _) => "KMS.1601",
         ("marker", _) => "KMS.1602",
         ("offset", _) => "KMS.1603",
         _ => "KMS.0308",
+    }
+}
+
+/// The codes that the contract keeps for tags (section 6.4).
+fn code_of_tags(fault: TagFault) -> &'static str {
+    match fault {
+        TagFault::Empty => "KMS.0401",
+        TagFault::MatchValue => "KMS.0402",
+        TagFault::MatchKey => "KMS.0403",
+        TagFault::Value => "KMS.0405",
+        TagFault::Key => "KMS.0406",
+        TagFault::ListSize => "KMS.0407",
+        TagFault::ValueTooLong => "KMS.0410",
+        TagFault::KeyTooLong => "KMS.0411",
+        TagFault::List => "KMS.0412",
+        TagFault::TooManyValues => "KMS.0413",
+        TagFault::Search => "KMS.0414",
+        TagFault::Matches => "KMS.0415",
+        TagFault::PageOfCount => "KMS.0418",
     }
 }
 

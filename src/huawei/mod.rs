@@ -2,6 +2,7 @@
 //!
 //! Bytes on the wire to verbs and back. What is decided is decided elsewhere.
 
+pub mod aliases;
 pub mod auth;
 pub mod ciphers;
 pub mod error;
@@ -12,5 +13,6 @@ pub mod keystores;
 pub mod replicas;
 pub mod routes;
 pub mod signatures;
+pub mod tags;
 pub mod versions;
 pub mod wire;

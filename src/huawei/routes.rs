@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use super::error::{Service, render};
-use super::{auth, ciphers, grants, identity, keys, keystores, replicas, signatures, versions};
+use super::{
+    aliases, auth, ciphers, grants, identity, keys, keystores, replicas, signatures, tags, versions,
+};
 use crate::dialect::{Call, Handler, Reply, Request, handler, serve};
 use crate::kms::Kms;
 use crate::model::action::Action;
@@ -93,6 +95,18 @@ pub fn table() -> Vec<Route> {
         "POST" "list-retirable-grants" ListRetirableGrants grants::list_retirable;
         "POST" "revoke-grant" RevokeGrant grants::revoke;
         "POST" "retire-grant" RetireGrant grants::retire;
+        // Tags and aliases. `resource_instances` is a word of the path, though the vendor's SDK
+        // has a place for it.
+        "POST"   "{key_id}/tags"             CreateTag       tags::create;
+        "POST"   "{key_id}/tags/action"      ChangeTags      tags::change;
+        "DELETE" "{key_id}/tags/{key}"       DeleteTag       tags::delete;
+        "GET"    "{key_id}/tags"             ListTags        tags::list;
+        "GET"    "tags"                      ListProjectTags tags::list_of_project;
+        "POST"   "resource_instances/action" ListKeysByTags  tags::find;
+        "POST"   "aliases"                   CreateAlias     aliases::create;
+        "GET"    "aliases"                   ListAliases     aliases::list;
+        "POST"   "alias/associate"           MoveAlias       aliases::associate;
+        "DELETE" "aliases"                   DeleteAliases   aliases::delete;
         "GET"  "user-instances"         CountKeys            keys::count;
         "GET"  "user-quotas"            ShowQuotas           keys::quotas;
         // Keystores and PINs.

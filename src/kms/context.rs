@@ -12,11 +12,12 @@ use crate::env::Env;
 use crate::limits;
 use crate::model::access::{self, Permitted};
 use crate::model::action::{Action, Effect};
+use crate::model::alias::Alias;
 use crate::model::caller::Caller;
 use crate::model::error::{Error, Result};
 use crate::model::grant::Grant;
 use crate::model::identity::Project;
-use crate::model::ids::{DomainId, KeyId, KeystoreId, ProjectId, Region};
+use crate::model::ids::{AliasName, DomainId, KeyId, KeystoreId, ProjectId, Region};
 use crate::model::key::{Key, KeyRef};
 use crate::model::keystore::Keystore;
 use crate::model::state::Verdict;
@@ -172,8 +173,11 @@ impl Context {
     /// As [`Self::key`].
     pub async fn key_for(&mut self, part: Action, reference: &KeyRef) -> Result<Key> {
         self.note.key_id = reference.to_string();
-        let id = self.resolve(reference)?.clone();
+        let id = self.resolve(reference).await?;
         let key = self.find(part, &id).await?;
+        if !matches!(reference, KeyRef::Id(_)) {
+            self.note.access.push(format!("by {reference}"));
+        }
         if key.is_default() && !self.action.fits_default_key() {
             return Err(Error::DefaultKey);
         }
@@ -463,11 +467,36 @@ impl Context {
         self.note
     }
 
-    fn resolve<'r>(&self, reference: &'r KeyRef) -> Result<&'r KeyId> {
-        match reference {
-            KeyRef::Id(id) => Ok(id),
-            // Alias resources come with their own operations; until then there are none to find.
-            KeyRef::Alias(_) => Err(Error::KeyNotFound),
-        }
+    /// The id of the key that a reference stands for. An alias may be moved between this and the
+    /// reading of its key; it cannot point to nothing, for the schema binds it to a key.
+    async fn resolve(&self, reference: &KeyRef) -> Result<KeyId> {
+        let name = match reference {
+            KeyRef::Id(id) => return Ok(id.clone()),
+            KeyRef::Alias(name) => name,
+            KeyRef::Urn(urn) => {
+                // Another region or account is no place where this call could look.
+                if urn.region != self.region || urn.domain != self.project()?.domain {
+                    return Err(Error::KeyNotFound);
+                }
+                &urn.name
+            }
+        };
+        let alias = self.alias(name).await?.ok_or(Error::KeyNotFound)?;
+        Ok(alias.key)
+    }
+
+    /// The alias of this name in the caller's project, while its key's day has not come.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when its row cannot be trusted, [`Error::Unavailable`].
+    pub async fn alias(&self, name: &AliasName) -> Result<Option<Alias>> {
+        let project = &self.project()?.id;
+        let row = self
+            .kms
+            .store()
+            .find_alias(project, &self.region, name, self.kms.deadline_now())
+            .await?;
+        let sealing = self.project_key().await?;
+        Ok(row.map(|row| row.open(sealing.row())).transpose()?)
     }
 }

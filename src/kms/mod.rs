@@ -463,6 +463,7 @@ impl From<StoreError> for Error {
         match error {
             StoreError::Conflict => Error::Conflict,
             StoreError::AlreadyExists => Error::NameTaken,
+            StoreError::AliasTaken => Error::AliasTaken,
             StoreError::QuotaReached => Error::KeyQuotaReached,
             StoreError::GrantQuotaReached => Error::GrantQuotaReached,
             StoreError::Unavailable(why) => Error::Unavailable(why),

@@ -170,6 +170,27 @@ actions! {
     RevokeGrant: Changes, Full, Some("kms:grant:revoke");
     /// Give a grant up.
     RetireGrant: Changes, Guest, Some("kms:grant:retire");
+    // Tags and aliases of keys.
+    /// Give a key one tag.
+    CreateTag: Changes, Full, Some("kms:cmkTag:create");
+    /// Give a key tags, or take some from it.
+    ChangeTags: Changes, Full, Some("kms:cmkTag:batch");
+    /// Take one tag from a key.
+    DeleteTag: Changes, Full, Some("kms:cmkTag:delete");
+    /// Read a key's tags.
+    ListTags: Reads, Read, Some("kms:cmkTag:list");
+    /// Read which tags the keys of a project have.
+    ListProjectTags: Reads, Read, Some("kms:cmkTag:list");
+    /// Find or count keys by their tags.
+    ListKeysByTags: Reads, Read, Some("kms:cmkTag:listInstance");
+    /// Give a key an alias.
+    CreateAlias: Changes, Full, Some("kms:alias:create");
+    /// Move an alias to another key.
+    MoveAlias: Changes, Full, Some("kms:alias:associate");
+    /// Take aliases from a key.
+    DeleteAliases: Changes, Full, Some("kms:alias:delete");
+    /// Read the aliases of a key, or of all keys of a project.
+    ListAliases: Reads, Read, Some("kms:alias:list");
 
     // Identity.
     /// Exchange a credential for a token.
@@ -190,6 +211,8 @@ actions! {
     ManageIdentity: Changes, Nobody, None;
     /// Make new keys for signing tokens, or drop old ones (`kmsd iam token-key`).
     ManageTokenKeys: Changes, Nobody, None;
+    /// Make a key that a cloud service has for itself (`kmsd iam default-key`).
+    AddDefaultKey: Changes, Nobody, None;
     /// Destroy a key whose day has come.
     DestroyKey: Changes, Nobody, None;
     /// Refuse a credential: nobody was authenticated, so nothing else was asked for.

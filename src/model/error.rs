@@ -134,6 +134,20 @@ pub enum Error {
     /// The project has as many keys as it may.
     KeyQuotaReached,
 
+    /// Tags, or a search by them, break a rule: which one, the member, and why, completing
+    /// "*member* …".
+    UnfitTags(TagFault, String, &'static str),
+    /// The key has no tag of this key.
+    TagNotFound,
+    /// The key would have more tags than it may: so many.
+    TooManyTags(usize),
+    /// No such alias in the caller's project, or not one of the key that was named with it.
+    AliasNotFound,
+    /// Another alias has this name.
+    AliasTaken,
+    /// The key has as many aliases as it may: so many.
+    TooManyAliases(usize),
+
     /// Too many requests; try again after this.
     Throttled(Duration),
     /// Something that kmsd needs does not answer: what, for the log.
@@ -169,6 +183,37 @@ pub enum Unfit {
     NotForAgreement,
     /// It is in a dedicated keystore, which its material cannot leave.
     InKeystore,
+}
+
+/// Which rule of tags is broken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TagFault {
+    /// The characters or the type of a tag's key.
+    Key,
+    /// The length of a tag's key.
+    KeyTooLong,
+    /// The characters or the type of a tag's value.
+    Value,
+    /// The length of a tag's value.
+    ValueTooLong,
+    /// A list of tags without tags.
+    Empty,
+    /// The number of tags in a list.
+    ListSize,
+    /// What a list of tags is made of: something else than tags, or the same key twice.
+    List,
+    /// The number of values of one key that are searched for.
+    TooManyValues,
+    /// What a search by tags is made of.
+    Search,
+    /// The name of a field that is searched.
+    MatchKey,
+    /// What is searched for in a field.
+    MatchValue,
+    /// What a search by fields is made of.
+    Matches,
+    /// A page is asked for where keys are only counted.
+    PageOfCount,
 }
 
 /// The result of a verb.
@@ -231,6 +276,12 @@ impl Error {
             Error::ClusterTaken => "cluster-taken",
             Error::NoImportIntoKeystore => "no-import-into-keystore",
             Error::KeyQuotaReached => "key-quota-reached",
+            Error::UnfitTags(..) => "unfit-tags",
+            Error::TagNotFound => "tag-not-found",
+            Error::TooManyTags(_) => "too-many-tags",
+            Error::AliasNotFound => "alias-not-found",
+            Error::AliasTaken => "alias-taken",
+            Error::TooManyAliases(_) => "too-many-aliases",
             Error::Throttled(_) => "throttled",
             Error::Unavailable(_) => "unavailable",
             Error::Conflict => "conflict",

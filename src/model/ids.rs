@@ -77,6 +77,9 @@ words! {
     AliasName = r"\A[a-zA-Z0-9:/_-]{1,255}\z",
         "must be 1 to 255 letters, digits or : / _ -";
 
+    /// A cloud service that has a key of its own, as the name of that key begins.
+    ServiceName = r"\A[a-z0-9-]{1,32}\z", "must be 1 to 32 lower-case letters, digits or -";
+
     /// What keys are filed under: `0` is the default one.
     EnterpriseProject = r"\A(?:0|[0-9a-z]{8}-[0-9a-z]{4}-[0-9a-z]{4}-[0-9a-z]{4}-[0-9a-z]{12})\z",
         "must be 0 or the lower-case UUID of an enterprise project";

@@ -1,5 +1,6 @@
 //! A customer master key (CMK): everything about it but its material.
 
+use super::alias::AliasUrn;
 use super::ids::{AliasName, KeyId, KeyName, KeystoreId, ProjectId, Region, UserId};
 use super::spec::{KeySpec, KeyUsage, Origin};
 use super::state::KeyState;
@@ -181,6 +182,8 @@ pub enum KeyRef {
     Id(KeyId),
     /// By the name of an alias that points to it, without the prefix `alias/`.
     Alias(AliasName),
+    /// By the full name of such an alias.
+    Urn(AliasUrn),
 }
 
 impl std::fmt::Display for KeyRef {
@@ -188,6 +191,7 @@ impl std::fmt::Display for KeyRef {
         match self {
             KeyRef::Id(id) => id.fmt(f),
             KeyRef::Alias(name) => write!(f, "alias/{name}"),
+            KeyRef::Urn(urn) => urn.fmt(f),
         }
     }
 }

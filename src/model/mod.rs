@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod action;
+pub mod alias;
 pub mod audit;
 pub mod caller;
 pub mod error;
@@ -12,4 +13,5 @@ pub mod key;
 pub mod keystore;
 pub mod spec;
 pub mod state;
+pub mod tag;
 pub mod time;

@@ -122,6 +122,12 @@ const fn row(action: Action) -> Option<[Verdict; 4]> {
         Action::CreateGrant       => Some([Allow,        IsDisabled,   IsLeaving,       NeedsMaterial]),
         Action::ListGrants | Action::RevokeGrant | Action::RetireGrant
                                   => Some([Allow,        Allow,        Allow,           Allow        ]),
+        // Tags and aliases.
+        Action::CreateTag | Action::ChangeTags | Action::DeleteTag | Action::ListTags
+        | Action::DeleteAliases | Action::ListAliases
+                                  => Some([Allow,        Allow,        Allow,           Allow        ]),
+        Action::CreateAlias | Action::MoveAlias
+                                  => Some([Allow,        Allow,        IsLeaving,       Allow        ]),
         // Not about one key, or (destroying) decided by the clock instead.
         Action::CreateKey | Action::ListKeys | Action::CountKeys | Action::ShowQuotas
         | Action::GenerateRandom | Action::CreateKeystore | Action::ListKeystores
@@ -131,6 +137,7 @@ const fn row(action: Action) -> Option<[Verdict; 4]> {
         | Action::IssueToken | Action::ValidateToken | Action::RevokeToken
         | Action::ListProjects | Action::ListDomains | Action::ShowCatalog
         | Action::ManageIdentity | Action::ManageTokenKeys
+        | Action::ListProjectTags | Action::ListKeysByTags | Action::AddDefaultKey
         | Action::DestroyKey | Action::RefuseCredential => None,
     }
 }

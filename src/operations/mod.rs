@@ -3,7 +3,9 @@
 //! They never learn which dialect is speaking.
 
 pub mod agreements;
+pub mod aliases;
 pub mod ciphers;
+pub mod default_keys;
 pub mod enclaves;
 mod fit;
 pub mod grants;
@@ -14,4 +16,5 @@ pub mod macs;
 pub mod pins;
 pub mod replicas;
 pub mod signatures;
+pub mod tags;
 pub mod upkeep;

@@ -7,7 +7,7 @@ use crate::crypto::row::RowSeal;
 use crate::crypto::secret::Secret;
 use crate::model::audit::Record;
 use crate::model::ids::{KeyId, KeyName, KeystoreId, ProjectId, Region, UserId};
-use crate::model::key::{Filter, Key, Rotation};
+use crate::model::key::{DEFAULT_KEY_SUFFIX, Filter, Key, Rotation};
 use crate::model::keystore::DoomedObject;
 use crate::model::spec::{KeySpec, KeyUsage, Origin};
 use crate::model::state::KeyState;
@@ -81,7 +81,7 @@ impl Sealable for Key {
 const BUILT_IN: &str = "0";
 
 #[derive(sqlx::FromRow)]
-struct Row {
+pub(super) struct Row {
     project_id: String,
     region: String,
     id: String,
@@ -117,6 +117,7 @@ macro_rules! columns {
          created_at, created_by, revision, seal"
     };
 }
+pub(super) use columns;
 
 impl TryFrom<Row> for Sealed<Key> {
     type Error = StoreError;
@@ -295,6 +296,24 @@ impl Store {
             .map(TryInto::try_into)
             .collect::<Result<_>>()?;
         Ok(Page { keys, total })
+    }
+
+    /// The keys that cloud services made for themselves in a project, in every region.
+    ///
+    /// # Errors
+    /// [`StoreError`] when they cannot be read.
+    pub async fn list_default_keys(&self, project: &ProjectId) -> Result<Vec<Sealed<Key>>> {
+        let rows: Vec<Row> = read!(self, db => {
+            sqlx::query_as(concat!(
+                "SELECT ", columns!(), " FROM keys \
+                 WHERE project_id = $1 AND name LIKE $2 ORDER BY created_at, id"
+            ))
+            .bind(project.as_str())
+            .bind(format!("%{DEFAULT_KEY_SUFFIX}"))
+            .fetch_all(db)
+            .await
+        })?;
+        rows.into_iter().map(TryInto::try_into).collect()
     }
 
     /// How many keys a project has in a region, without those whose day has come.
@@ -498,8 +517,10 @@ fn sealed_material((version, epoch, sealed, created_at): MaterialRow) -> Result<
 const OVERWRITTEN: [u8; 128] = [0; 128];
 
 /// What goes with a key, and then the key: project, region and id are the arguments of each.
-const DESTRUCTION: [&str; 3] = [
+const DESTRUCTION: [&str; 5] = [
     "DELETE FROM grants WHERE project_id = $1 AND region = $2 AND key_id = $3",
+    "DELETE FROM key_tags WHERE project_id = $1 AND region = $2 AND key_id = $3",
+    "DELETE FROM aliases WHERE project_id = $1 AND region = $2 AND key_id = $3",
     "DELETE FROM key_versions WHERE project_id = $1 AND region = $2 AND key_id = $3",
     "DELETE FROM keys WHERE project_id = $1 AND region = $2 AND id = $3",
 ];
@@ -530,13 +551,14 @@ pub(super) async fn insert_material(
     Ok(())
 }
 
+/// Stores a key and counts it against its project's quota, if there is one.
 pub(super) async fn insert(
     tx: &mut Tx<'_>,
-    key: &Sealed<Key>,
+    sealed: &Sealed<Key>,
     material: Option<&SealedMaterial>,
     quota: Option<i64>,
 ) -> Result<()> {
-    let Sealed { value: key, seal } = key;
+    let key = &sealed.value;
     let counted = on!(tx, conn => {
         sqlx::query(
             "INSERT INTO project_usage (project_id, region, key_count) VALUES ($1, $2, 1) \
@@ -556,6 +578,16 @@ pub(super) async fn insert(
     if !key.keystore.is_built_in() {
         keystores::count_in(tx, &key.project, &key.region, &key.keystore).await?;
     }
+    insert_uncounted(tx, sealed, material).await
+}
+
+/// Stores a key that counts against no quota: a default key.
+pub(super) async fn insert_uncounted(
+    tx: &mut Tx<'_>,
+    sealed: &Sealed<Key>,
+    material: Option<&SealedMaterial>,
+) -> Result<()> {
+    let Sealed { value: key, seal } = sealed;
     on!(tx, conn => {
         sqlx::query(concat!(
             "INSERT INTO keys (", columns!(), ") \

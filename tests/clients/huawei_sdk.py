@@ -256,7 +256,9 @@ def lists(kms):
 
 
 def counters(kms):
-    total = list_keys(kms, key_spec="ALL").total
+    listed = list_keys(kms, key_spec="ALL").key_details
+    # The keys of cloud services are listed, and count for nothing.
+    total = len([key for key in listed if key.default_key_flag == "0"])
     count = kms.show_user_instances(kms_v2.ShowUserInstancesRequest()).instance_num
     check("user-instances counts all keys", count, total)
     resources = kms.show_user_quotas(kms_v2.ShowUserQuotasRequest()).quotas.resources
@@ -471,6 +473,103 @@ def grants(kms):
           end(kms.cancel_grant, kms_v2.CancelGrantRequest, second).status_code, 200)
     refused("a key that is granted no more", 404, "KMS.0207", decrypt, others, sealed)
     check("list-grants", listed(kms).total, 0)
+def tags(kms):
+    name = a_name()
+    key = create(kms, key_alias=name).key_id
+    item = kms_v2.TagItem
+
+    def add(which, tag, value):
+        body = kms_v2.CreateKmsTagRequestBody(tag=item(key=tag, value=value))
+        kms.create_kms_tag(kms_v2.CreateKmsTagRequest(key_id=which, body=body))
+
+    def change(action, *list_of_tags):
+        body = kms_v2.BatchCreateKmsTagsRequestBody(action=action, tags=list(list_of_tags))
+        kms.batch_create_kms_tags(kms_v2.BatchCreateKmsTagsRequest(key_id=key, body=body))
+
+    def drop(tag):
+        kms.delete_tag(kms_v2.DeleteTagRequest(key_id=key, key=tag))
+
+    def shown():
+        answer = kms.show_kms_tags(kms_v2.ShowKmsTagsRequest(key_id=key))
+        check("existTagsNum", answer.exist_tags_num, len(answer.tags))
+        return [(tag.key, tag.value) for tag in answer.tags]
+
+    add(key, "env", "test")
+    add(key, "env", "prod")
+    add(key, "a b/c", "")
+    check("a tag is replaced", shown(), [("a b/c", ""), ("env", "prod")])
+    drop("a b/c")
+    refused("a tag that is gone", 404, "KMS.0416", drop, "a b/c")
+    change("create", item(key="team", value="pay"), item(key="x"))
+    change("delete", item(key="x", value="whatever"))
+    check("tags/action", shown(), [("env", "prod"), ("team", "pay")])
+    refused("another action", 400, "KMS.0404", change, "update", item(key="x"))
+    refused("no tags", 400, "KMS.0401", change, "create")
+    refused("too many tags", 400, "KMS.0409", change, "create",
+            *[item(key=f"tag-{n}") for n in range(19)])
+    refused("a bad tag", 400, "KMS.0406", add, key, "a=b", "")
+    everything = {tag.key: tag.values for tag in
+                  kms.list_kms_tags(kms_v2.ListKmsTagsRequest()).tags}
+    check("the tags of the project", everything, {"env": ["prod"], "team": ["pay"]})
+
+    def find(**members):
+        body = kms_v2.ListKmsByTagsRequestBody(**members)
+        return kms.list_kms_by_tags(kms_v2.ListKmsByTagsRequest(
+            resource_instances="resource_instances", body=body))
+
+    by_tags = [kms_v2.Tag(key="env", values=["prod", "test"]), kms_v2.Tag(key="team", values=[])]
+    by_name = [item(key="resource_name", value=name[:20])]
+    found = find(action="filter", limit="10", offset="0", tags=by_tags, matches=by_name)
+    check("resource_instances", [(key_.resource_id, key_.resource_name) for key_ in found.resources],
+          [(key, name)])
+    check("total_count", found.total_count, 1)
+    check("resource_detail", found.resources[0].resource_detail, describe(kms, key))
+    check("its tags", [(tag.key, tag.value) for tag in found.resources[0].tags], shown())
+    check("count", find(action="count", tags=by_tags).total_count, 1)
+    refused("count with an offset", 400, "KMS.0418", find, action="count", offset="0")
+
+    default = [key for key in list_keys(kms).key_details if key.default_key_flag == "1"]
+    check("default keys", {key.key_alias for key in default},
+          {"obs/default", "evs/default", "csms/default"})
+    refused("a tag of a default key", 400, "KMS.0211", add, default[0].key_id, "env", "prod")
+    refused("a default key", 400, "KMS.0211", disable, kms, default[0].key_id)
+
+
+def aliases(kms):
+    key, other = create(kms).key_id, create(kms).key_id
+    name = f"alias/sdk-{uuid.uuid4()}"
+
+    def make(alias, which):
+        body = kms_v2.CreateAliasRequestBody(key_id=which, alias=alias)
+        return kms.create_alias(kms_v2.CreateAliasRequest(body=body))
+
+    def remove(which, *names):
+        body = kms_v2.DeleteAliasRequestBody(key_id=which, aliases=list(names))
+        kms.delete_alias(kms_v2.DeleteAliasRequest(body=body))
+
+    made = make(name, key)
+    check("create-alias", (made.alias, made.key_id), (name, key))
+    check("its URN", made.alias_urn, f"kms:{REGION}:{made.domain_id}:{name.replace('/', ':')}")
+    refused("an alias that is taken", 400, "KMS.1104", make, name, other)
+    refused("a bad alias", 400, "KMS.1101", make, "a b", key)
+    for by in (name, made.alias_urn):
+        check(f"describe-key by {by}", describe(kms, by).key_id, key)
+        encrypted = kms.encrypt_data(kms_v2.EncryptDataRequest(
+            body=kms_v2.EncryptDataRequestBody(key_id=by, plain_text="card=4111")))
+        check("encrypt-data by it", encrypted.key_id, key)
+        refused("disable-key by it", 400, "KMS.0205", disable, kms, by)
+    moved = kms.associate_alias(kms_v2.AssociateAliasRequest(
+        body=kms_v2.AssociateAliasRequestBody(alias=name, target_key_id=other)))
+    check("alias/associate", (moved.key_id, moved.alias_urn), (other, made.alias_urn))
+    check("the alias names the other key", describe(kms, name).key_id, other)
+    # The SDK was told of a bare list, where the service sends an object; it keeps what it gets.
+    listed = kms.list_aliases(kms_v2.ListAliasesRequest(key_id=other, limit="50")).to_json_object()
+    listed = listed.get("body", listed)
+    check("list-aliases", [alias["alias"] for alias in listed["aliases"]], [name])
+    check("its page", listed["page_info"], {"next_marker": "", "current_count": 1})
+    refused("another key's alias", 404, "KMS.0207", remove, key, name)
+    remove(other, name)
+    refused("an alias that is gone", 404, "KMS.0207", describe, kms, name)
 
 
 def versions(kms):
@@ -544,6 +643,8 @@ def main():
     uses(kms)
     multi_region_keys(kms)
     grants(kms)
+    tags(kms)
+    aliases(kms)
     versions(kms)
     ways_to_authenticate(kms, key)
 

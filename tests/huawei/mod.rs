@@ -1,5 +1,7 @@
+mod aliases;
 mod bad_input;
 mod ciphers;
+mod default_keys;
 mod enclaves;
 mod grants;
 mod identity;
@@ -8,3 +10,4 @@ pub mod keystores;
 mod lists;
 mod replicas;
 mod signatures;
+mod tags;

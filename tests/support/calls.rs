@@ -405,6 +405,52 @@ pub const KEY_CALLS: &[KeyCall] = &[
         Some("2"),
         |key| json!({ "key_id": key, "grant_id": NO_GRANT }),
     ),
+    // Tags and aliases.
+    call(
+        Action::CreateTag,
+        "{key_id}/tags",
+        Some("2"),
+        |key| json!({ "key_id": key, "tag": { "key": "env", "value": "prod" } }),
+    ),
+    call(
+        Action::ChangeTags,
+        "{key_id}/tags/action",
+        Some("2"),
+        |key| json!({ "key_id": key, "action": "create", "tags": [{ "key": "env" }] }),
+    ),
+    call(
+        Action::DeleteTag,
+        "DELETE {key_id}/tags/{key}",
+        Some("2"),
+        |key| json!({ "key_id": key, "key": "a b/c" }),
+    ),
+    call(Action::ListTags, "GET {key_id}/tags", Some("2"), named),
+    read(Action::ListProjectTags, "GET tags"),
+    call(
+        Action::ListKeysByTags,
+        "resource_instances/action",
+        None,
+        |_| json!({ "action": "filter" }),
+    ),
+    call(
+        Action::CreateAlias,
+        "aliases",
+        Some("2"),
+        |key| json!({ "key_id": key, "alias": format!("alias/{key}") }),
+    ),
+    call(Action::ListAliases, "GET aliases", Some("2"), named),
+    call(
+        Action::MoveAlias,
+        "alias/associate",
+        Some("2"),
+        |key| json!({ "alias": format!("alias/{key}"), "target_key_id": key }),
+    ),
+    call(
+        Action::DeleteAliases,
+        "DELETE aliases",
+        Some("2"),
+        |key| json!({ "key_id": key, "aliases": [format!("alias/{key}")] }),
+    ),
     read(Action::CountKeys, "GET user-instances"),
     read(Action::ShowQuotas, "GET user-quotas"),
 ];

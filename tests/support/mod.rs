@@ -169,6 +169,7 @@ pub struct TestServer {
     http: reqwest::Client,
     server: Server,
     folder: tempfile::TempDir,
+    database: String,
 }
 
 /// An answer, read to its end and held against openapi.yaml.
@@ -255,6 +256,7 @@ impl TestServer {
             http: reqwest::Client::builder().no_proxy().build().unwrap(),
             server,
             folder,
+            database: url,
         };
         this.token = this.log_in(&this.account).await;
         this
@@ -397,6 +399,31 @@ impl TestServer {
     pub async fn body_for(&self, call: &calls::KeyCall, key: &str) -> Value {
         let mut body = (call.body)(key);
         let made = match call.name {
+            "DELETE {key_id}/tags/{key}" => {
+                let tag = json!({ "key_id": key, "tag": { "key": body["key"] } });
+                self.call("{key_id}/tags", tag).await.ok(204);
+                return body;
+            }
+            "alias/associate" => {
+                let holder = self.create(&format!("holder-{key}"), json!({})).await;
+                let alias = json!({ "key_id": holder, "alias": body["alias"] });
+                self.call("aliases", alias).await.ok(201);
+                return body;
+            }
+            "DELETE aliases" => {
+                // A key that is leaving takes no alias, but it keeps those that it has.
+                let leaving = self.state(key).await == "4";
+                let named = json!({ "key_id": key });
+                if leaving {
+                    self.call("cancel-key-deletion", named).await.ok(200);
+                }
+                let alias = json!({ "key_id": key, "alias": body["aliases"][0] });
+                self.call("aliases", alias).await.ok(201);
+                if leaving {
+                    self.drive(key, "4").await;
+                }
+                return body;
+            }
             "decrypt-data" | "re-encrypt" => {
                 {
                     self.call(
@@ -557,6 +584,21 @@ impl TestServer {
             project: self.account.project.clone(),
             access_key: String::new(),
             secret_key: String::new(),
+        }
+    }
+
+    /// Does something to the database behind kmsd's back.
+    pub async fn execute(&self, sql: &str) {
+        use sqlx::Connection;
+        let sql = sqlx::AssertSqlSafe(sql.to_owned());
+        if self.database.starts_with("sqlite:") {
+            let mut db = sqlx::SqliteConnection::connect(&self.database)
+                .await
+                .unwrap();
+            sqlx::query(sql).execute(&mut db).await.unwrap();
+        } else {
+            let mut db = sqlx::PgConnection::connect(&self.database).await.unwrap();
+            sqlx::query(sql).execute(&mut db).await.unwrap();
         }
     }
 
