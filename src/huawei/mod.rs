@@ -7,6 +7,8 @@ pub mod ciphers;
 pub mod error;
 pub mod identity;
 pub mod keys;
+pub mod materials;
+pub mod rotation;
 pub mod routes;
 pub mod signatures;
 pub mod versions;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::error::{Service, render};
-use super::{auth, ciphers, identity, keys, signatures, versions};
+use super::{auth, ciphers, identity, keys, materials, rotation, signatures, versions};
 use crate::dialect::{Call, Handler, Reply, Request, handler, serve};
 use crate::kms::Kms;
 use crate::model::action::Action;
@@ -83,6 +83,14 @@ pub fn table() -> Vec<Route> {
         "POST" "get-publickey" GetPublicKey signatures::public_key;
         "POST" "generate-mac" GenerateMac signatures::generate_mac;
         "POST" "verify-mac" VerifyMac signatures::verify_mac;
+        "POST" "get-parameters-for-import"    GetImportParameters    materials::parameters;
+        "POST" "import-key-material"          ImportKeyMaterial      materials::import;
+        "POST" "delete-imported-key-material" DeleteKeyMaterial      materials::delete;
+        "POST" "rotate-on-demand"             RotateKeyOnDemand      rotation::on_demand;
+        "POST" "enable-key-rotation"          EnableKeyRotation      rotation::enable;
+        "POST" "update-key-rotation-interval" UpdateRotationInterval rotation::set_interval;
+        "POST" "disable-key-rotation"         DisableKeyRotation     rotation::disable;
+        "POST" "get-key-rotation-status"      GetRotationStatus      rotation::status;
         "GET"  "user-instances"         CountKeys            keys::count;
         "GET"  "user-quotas"            ShowQuotas           keys::quotas;
     };

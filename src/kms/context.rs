@@ -12,10 +12,11 @@ use crate::env::Env;
 use crate::model::access::{self, Permitted};
 use crate::model::action::{Action, Effect};
 use crate::model::caller::Caller;
-use crate::model::error::{Error, Result};
+use crate::model::error::{Error, ImportFault, Result};
 use crate::model::identity::Project;
 use crate::model::ids::{KeyId, Region};
 use crate::model::key::{Key, KeyRef};
+use crate::model::spec::Origin;
 use crate::model::state::Verdict;
 use crate::model::time::Timestamp;
 use crate::store::{Sealed, Write};
@@ -138,7 +139,8 @@ impl Context {
     ///
     /// # Errors
     /// [`Error::KeyNotFound`] when there is none in the caller's project, or its day has come;
-    /// [`Error::Forbidden`]; [`Error::DefaultKey`]; [`Error::WrongState`].
+    /// [`Error::Forbidden`]; [`Error::DefaultKey`]; [`Error::Import`] when the action is about
+    /// imported material and the key's is not; [`Error::WrongState`].
     pub async fn key(&mut self, reference: &KeyRef) -> Result<Key> {
         self.note.key_id = reference.to_string();
         let id = self.resolve(reference)?.clone();
@@ -147,6 +149,9 @@ impl Context {
         self.permit()?;
         if key.is_default() && !self.action.fits_default_key() {
             return Err(Error::DefaultKey);
+        }
+        if self.action.is_about_imports() && key.origin != Origin::External {
+            return Err(Error::Import(ImportFault::NotExternal));
         }
         match key.state.permits(self.action) {
             Some(Verdict::Allow) => Ok(key),
@@ -168,10 +173,11 @@ impl Context {
             .await?
             .ok_or(Error::KeyNotFound)?;
         let key = row.open(self.kms.project_key(project).await?.row())?;
-        if key.is_gone(self.kms.deadline_now()) {
+        let now = self.kms.deadline_now();
+        if key.is_gone(now) {
             return Err(Error::KeyNotFound);
         }
-        Ok(key)
+        Ok(key.as_of(now))
     }
 
     /// One version of a key's material, opened. Whoever holds a key has asked for it through
@@ -213,15 +219,15 @@ impl Context {
     /// # Errors
     /// [`Error::Unavailable`] when the project's key cannot be had.
     pub async fn save(&mut self, key: &mut Key) -> Result<()> {
-        let read = key.revision;
-        key.revision += 1;
-        self.note.revision = key.revision;
-        let sealing = self.project_key().await?;
-        self.writes.push(Write::SaveKey {
-            key: Sealed::new(key.clone(), sealing.row()),
-            read,
-        });
+        let write = self.kms.saved(key).await?;
+        self.change(key, vec![write]);
         Ok(())
+    }
+
+    /// Keeps all that a change of a key consists of, its save among it.
+    pub fn change(&mut self, key: &Key, writes: Vec<Write>) {
+        self.note.revision = key.revision;
+        self.writes.extend(writes);
     }
 
     /// Keeps another change to be stored with the answer.

@@ -116,12 +116,21 @@ const fn row(action: Action) -> Option<[Verdict; 4]> {
         | Action::GenerateMac | Action::VerifyMac | Action::ReEncrypt
         | Action::GenerateDataKeyPair | Action::DeriveSharedSecret
                                   => Some([Allow,        IsDisabled,   IsLeaving,       NeedsMaterial]),
-        // Not about one key, or (destroying) decided by the clock instead.
+        // Imported material and rotation.
+        Action::GetImportParameters | Action::ImportKeyMaterial
+                                  => Some([Allow,        IsDisabled,   IsLeaving,       Allow        ]),
+        Action::DeleteKeyMaterial => Some([Allow,        Allow,        IsLeaving,       NeedsMaterial]),
+        Action::RotateKeyOnDemand | Action::EnableKeyRotation | Action::UpdateRotationInterval
+        | Action::DisableKeyRotation
+                                  => Some([Allow,        IsDisabled,   IsLeaving,       NeedsMaterial]),
+        Action::GetRotationStatus => Some([Allow,        Allow,        Allow,           Allow        ]),
+        // Not about one key, or decided by the clock instead.
         Action::CreateKey | Action::ListKeys | Action::CountKeys | Action::ShowQuotas
         | Action::GenerateRandom | Action::IssueToken | Action::ValidateToken | Action::RevokeToken
         | Action::ListProjects | Action::ListDomains | Action::ShowCatalog
         | Action::ManageIdentity | Action::ManageTokenKeys
-        | Action::DestroyKey | Action::RefuseCredential => None,
+        | Action::DestroyKey | Action::RotateKey | Action::ExpireKeyMaterial
+        | Action::RefuseCredential => None,
     }
 }
 

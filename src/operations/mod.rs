@@ -8,5 +8,7 @@ mod fit;
 pub mod identity;
 pub mod keys;
 pub mod macs;
+pub mod materials;
+pub mod rotation;
 pub mod signatures;
 pub mod upkeep;

@@ -15,12 +15,15 @@ use sqlx::{Connection, PgPool, SqlitePool};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{MissedTickBehavior, timeout};
 
-use super::{Db, Result, Sealed, Store, StoreError, Tx, audit, identity, keys, on, read};
+use super::{
+    Db, Result, Sealed, Store, StoreError, Tx, audit, identity, keys, materials, on, read,
+};
 use crate::limits;
 use crate::model::audit::Record;
 use crate::model::identity::{AccessKey, Domain, RoleAssignment, User};
 use crate::model::ids::{AccessKeyId, DomainId, ProjectId, UserId};
 use crate::model::key::Key;
+use crate::model::material::ImportedMaterial;
 
 /// How long a record may be unflushed (threat model I-45 asks for 0.2 s at most).
 const FLUSH_AFTER: Duration = Duration::from_millis(100);
@@ -54,6 +57,15 @@ pub enum Write {
         /// The version.
         material: keys::SealedMaterial,
     },
+    /// The end of one version's bytes. The same change saves the key.
+    DropMaterial {
+        /// The key.
+        key: Box<Key>,
+        /// The version.
+        version: u32,
+    },
+    /// A material that was imported, or what has become of it. The same change saves the key.
+    SaveImported(Box<Sealed<ImportedMaterial>>),
     /// A new domain.
     InsertDomain(Sealed<Domain>),
     /// A new project, with the key that stands between the root and its keys' material.
@@ -207,6 +219,8 @@ async fn apply(tx: &mut Tx<'_>, write: &Write) -> Result<()> {
         } => keys::insert(tx, key, material.as_ref(), *quota).await,
         Write::SaveKey { key, read } => keys::save(tx, key, *read).await,
         Write::InsertMaterial { key, material } => keys::insert_material(tx, key, material).await,
+        Write::DropMaterial { key, version } => keys::drop_material(tx, key, *version).await,
+        Write::SaveImported(material) => materials::save(tx, material).await,
         Write::InsertDomain(domain) => identity::insert_domain(tx, domain).await,
         Write::InsertProject(project) => identity::insert_project(tx, project).await,
         Write::DeleteDomain(id) => identity::delete_domain(tx, id).await,
