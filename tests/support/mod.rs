@@ -20,6 +20,7 @@ use kmsd::server::Server;
 use serde_json::{Value, json};
 
 pub mod calls;
+pub mod imports;
 pub mod openapi;
 pub mod pages;
 pub mod process;
@@ -361,6 +362,14 @@ impl TestServer {
 
     /// Makes a key that can do what a call asks for, in a state.
     pub async fn key_for(&self, call: &calls::KeyCall, state: &str, name: &str) -> String {
+        if call.spec == "AES_256 external" {
+            let key = match state {
+                "5" => self.create(name, json!({ "origin": "external" })).await,
+                _ => self.external(name).await,
+            };
+            self.drive(&key, state).await;
+            return key;
+        }
         if state == "5" || call.spec == "AES_256" {
             return self.key_in(state, name).await;
         }
@@ -383,6 +392,21 @@ impl TestServer {
                 .await
             }
             "decrypt-datakey" => self.call("create-datakey", json!({ "key_id": key })).await,
+            "import-key-material" => {
+                let fits = self.import_body(key, &imports::FURTHER).await;
+                return fits.unwrap_or(body);
+            }
+            "rotate-on-demand" => {
+                if let Some(further) = self.import_body(key, &imports::FURTHER).await {
+                    self.call("import-key-material", further).await;
+                }
+                return body;
+            }
+            "update-key-rotation-interval" | "disable-key-rotation" => {
+                self.call("enable-key-rotation", json!({ "key_id": key }))
+                    .await;
+                return body;
+            }
             _ => return body,
         };
         if made.status == 200 {
