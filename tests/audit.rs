@@ -106,6 +106,10 @@ async fn every_call_on_keys_leaves_its_record(db: Db) {
         expected.revision = match (call.action, call.needs) {
             (action, _) if action.effect() == Effect::Reads => 0,
             (Action::CreateKey, _) => 1,
+            (Action::ImportKeyMaterial, _) => 2,
+            (Action::DeleteKeyMaterial, _) => 3,
+            (Action::UpdateRotationInterval | Action::DisableKeyRotation, _) => 3,
+            (Action::RotateKeyOnDemand, _) => 4,
             (_, Some("2")) => 2,
             (_, Some(_)) => 3,
             (_, None) => 0,
@@ -114,6 +118,11 @@ async fn every_call_on_keys_leaves_its_record(db: Db) {
             Action::CreateKey => "AES_256 ENCRYPT_DECRYPT".into(),
             Action::ScheduleKeyDeletion => "in 7 days".into(),
             Action::ReEncrypt => format!("from {}", expected.key_id),
+            Action::ImportKeyMaterial => "version 1".into(),
+            Action::DeleteKeyMaterial => "1 dropped".into(),
+            Action::RotateKeyOnDemand => "to version 2".into(),
+            Action::EnableKeyRotation => "every 365 days".into(),
+            Action::UpdateRotationInterval => "every 90 days".into(),
             _ => String::new(),
         };
         assert_eq!(record, expected, "{}", call.name);

@@ -219,7 +219,8 @@ pub async fn delete(cx: &mut Context, key: &KeyRef, temporary: &[Family]) -> Res
         return Err(Error::Import(ImportFault::Stays));
     }
     let kms = cx.kms().clone();
-    let (writes, _) = drop_where(&kms, &mut key, |_| true, kms.deadline_now()).await?;
+    let (writes, dropped) = drop_where(&kms, &mut key, |_| true, kms.deadline_now()).await?;
+    cx.note(format!("{dropped} dropped"));
     cx.change(&key, writes);
     Ok(key)
 }

@@ -3,4 +3,6 @@ mod ciphers;
 mod identity;
 mod keys;
 mod lists;
+mod materials;
+mod rotation;
 mod signatures;

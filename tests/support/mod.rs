@@ -13,10 +13,12 @@ use kmsd::env::{Clock, Entropy, Env};
 use kmsd::kms::{Kms, Purpose};
 use kmsd::model::audit::Record;
 use kmsd::model::identity::{Project, Role};
-use kmsd::model::ids::DisplayName;
+use kmsd::model::ids::{DisplayName, KeyId};
+use kmsd::model::key::Key;
 use kmsd::model::time::Timestamp;
 use kmsd::operations::identity::manage::{self, NewAccessKey, NewAccount};
 use kmsd::server::Server;
+use kmsd::store::Write;
 use serde_json::{Value, json};
 
 pub mod calls;
@@ -397,8 +399,8 @@ impl TestServer {
                 return fits.unwrap_or(body);
             }
             "rotate-on-demand" => {
-                if let Some(further) = self.import_body(key, &imports::FURTHER).await {
-                    self.call("import-key-material", further).await;
+                if self.state(key).await == "2" {
+                    self.import(key, &imports::FURTHER, json!({})).await.ok(200);
                 }
                 return body;
             }
@@ -422,6 +424,37 @@ impl TestServer {
             .await
             .ok(200);
         found["key_info"]["key_state"].as_str().unwrap().to_owned()
+    }
+
+    /// A key's row, as it stands.
+    pub async fn row(&self, key: &str) -> Key {
+        let project = &self.account.project.id;
+        let region = self.kms.config().home_region();
+        let id = KeyId::parse(key).unwrap();
+        let row = self.kms.store().find_key(project, region, &id).await;
+        let sealing = self.kms.project_key(project).await.unwrap();
+        row.unwrap().unwrap().open(sealing.row()).unwrap()
+    }
+
+    /// Changes a key's row as no call does; its seal fits.
+    pub async fn alter(&self, key: &str, change: impl FnOnce(&mut Key)) {
+        let mut key = self.row(key).await;
+        change(&mut key);
+        let write = self.kms.saved(&mut key).await.unwrap();
+        self.write(vec![write]).await;
+    }
+
+    /// Writes to the database behind the back of every call.
+    pub async fn write(&self, writes: Vec<Write>) {
+        let by_the_test = Record::of_refusal(
+            self.kms.now(),
+            String::new(),
+            None,
+            String::new(),
+            "by-the-test",
+            String::new(),
+        );
+        self.kms.commit(writes, by_the_test).await.unwrap();
     }
 
     /// A project token of an account.
