@@ -342,14 +342,18 @@ impl Kms {
         self.open_material.of(self, key, version).await
     }
 
-    /// Everything that was ever imported into a key, the oldest first.
+    /// Everything that was ever imported into a key, the oldest first, as it was when the key was
+    /// read: every change of it changes the key.
     ///
     /// # Errors
-    /// [`Error::Internal`] when a row's seal does not fit, [`Error::Unavailable`] when the database
-    /// does not answer.
+    /// [`Error::Conflict`] when the key has changed since; [`Error::Internal`] when a row's seal does
+    /// not fit; [`Error::Unavailable`] when the database does not answer.
     pub async fn imported_materials(&self, key: &Key) -> Result<Vec<ImportedMaterial>> {
         let sealing = self.project_key(&key.project).await?;
         let rows = self.store.imported_materials(key).await?;
+        if !self.store.is_unchanged(key).await? {
+            return Err(Error::Conflict);
+        }
         rows.into_iter()
             .map(|row| Ok(row.open(sealing.row())?))
             .collect()

@@ -7,6 +7,7 @@ use kmsd::crypto::blob::Header;
 use kmsd::crypto::secret::Secret;
 use kmsd::crypto::wrap::KeyWrap;
 use kmsd::model::action::Action;
+use kmsd::model::error::Error;
 use kmsd::model::ids::{KeyName, Region};
 use kmsd::operations::upkeep::{TimeGuard, step};
 use serde_json::{Value, json};
@@ -29,6 +30,7 @@ on_both!(
     a_token_is_for_one_key_and_one_day,
     imports_race_and_one_wins_i_34,
     nothing_is_used_after_it_was_dropped_i_35,
+    what_was_read_before_the_drop_is_decided_anew,
     two_upkeeps_drop_material_once,
     material_goes_with_its_key,
     members_and_keys_that_do_not_fit,
@@ -849,6 +851,30 @@ async fn nothing_is_used_after_it_was_dropped_i_35(db: Db) {
     }
 }
 
+/// A use that read the key a moment before its material was dropped finds nothing, not even in memory,
+/// and is decided anew; so is whatever read its materials.
+async fn what_was_read_before_the_drop_is_decided_anew(db: Db) {
+    let server = TestServer::start(db).await;
+    let key = server.external("raced").await;
+    import(&server, &key, &FURTHER).await;
+    must_open(&server, &encrypt(&server, &key).await).await;
+    let before = server.row(&key).await;
+    assert!(server.kms.material(&before, 1).await.is_ok());
+    for missing in [0, 2, 3] {
+        // What waits, and what never was.
+        let refused = server.kms.material(&before, missing).await.err();
+        assert_eq!(refused, Some(Error::InvalidCiphertext), "{missing}");
+    }
+    delete(&server, &key).await;
+    let refused = server.kms.material(&before, 1).await.err();
+    assert_eq!(refused, Some(Error::Conflict));
+    let refused = server.kms.imported_materials(&before).await.err();
+    assert_eq!(refused, Some(Error::Conflict));
+    let refused = server.kms.material(&server.row(&key).await, 1).await.err();
+    assert_eq!(refused, Some(Error::InvalidCiphertext), "a key without any");
+    server.stop().await;
+}
+
 async fn two_upkeeps_drop_material_once(db: Db) {
     let server = TestServer::start(db).await;
     let (mut one, mut two) = (TimeGuard::default(), TimeGuard::default());
@@ -893,8 +919,8 @@ async fn material_goes_with_its_key(db: Db) {
     server.pass_days(7).await;
     let destroyed = step(&server.kms, &mut guard).await.unwrap();
     assert_eq!(destroyed.len(), 1);
-    let left = server.kms.imported_materials(&row).await.unwrap();
-    assert_eq!(left, []);
+    let left = server.kms.store().imported_materials(&row).await.unwrap();
+    assert!(left.is_empty(), "{left:?}");
     server.stop().await;
 }
 
