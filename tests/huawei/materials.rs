@@ -3,12 +3,17 @@
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
+use kmsd::crypto::algorithm::EncryptionAlgorithm;
+use kmsd::crypto::asymmetric::encrypt_with_public;
 use kmsd::crypto::blob::Header;
+use kmsd::crypto::material::MaterialKind;
 use kmsd::crypto::secret::Secret;
 use kmsd::crypto::wrap::KeyWrap;
 use kmsd::model::action::Action;
-use kmsd::model::error::Error;
-use kmsd::model::ids::{KeyName, Region};
+use kmsd::model::error::{Error, ImportFault};
+use kmsd::model::ids::{KeyId, KeyName, Region};
+use kmsd::model::key::KeyRef;
+use kmsd::operations::materials::{self, Wrapped, WrappingPair};
 use kmsd::operations::upkeep::{TimeGuard, step};
 use serde_json::{Value, json};
 
@@ -19,6 +24,7 @@ use crate::support::{Db, START, TestServer, on_both};
 on_both!(
     a_key_is_made_usable_by_its_material,
     every_spec_by_every_wrapping,
+    pairs_and_wrappings_that_no_route_offers_yet,
     a_private_key_is_that_of_its_spec_or_refused,
     what_was_dropped_comes_back_as_the_same_bytes_only_i_32,
     material_is_over_at_its_second_whoever_asks,
@@ -89,7 +95,7 @@ async fn rotate(server: &TestServer, key: &str) {
 }
 
 /// The states of the materials that are there, and their ids.
-async fn materials(server: &TestServer, key: &str) -> Vec<(i64, String)> {
+async fn those_there(server: &TestServer, key: &str) -> Vec<(i64, String)> {
     let status = server
         .call("get-key-rotation-status", json!({ "key_id": key }))
         .await
@@ -303,6 +309,107 @@ async fn every_spec_by_every_wrapping(db: Db) {
     server.stop().await;
 }
 
+/// What the verbs take beside Huawei's two: longer pairs, SHA-1, and both steps in one piece.
+async fn pairs_and_wrappings_that_no_route_offers_yet(db: Db) {
+    use EncryptionAlgorithm::{RsaOaepSha1, RsaOaepSha256};
+    let server = TestServer::start(db).await;
+    for (at, (pair, kind, algorithm, with, spec)) in [
+        (
+            WrappingPair::Rsa3072,
+            MaterialKind::Rsa3072,
+            "RSAES_OAEP_SHA_256",
+            RsaOaepSha256,
+            "AES_256",
+        ),
+        (
+            WrappingPair::Rsa2048,
+            MaterialKind::Rsa2048,
+            "RSAES_OAEP_SHA_1",
+            RsaOaepSha1,
+            "SM4",
+        ),
+        (
+            WrappingPair::Rsa4096,
+            MaterialKind::Rsa4096,
+            "RSA_AES_KEY_WRAP_SHA_256",
+            RsaOaepSha256,
+            "RSA_4096",
+        ),
+        (
+            WrappingPair::Rsa3072,
+            MaterialKind::Rsa3072,
+            "RSA_AES_KEY_WRAP_SHA_1",
+            RsaOaepSha1,
+            "EC_P384",
+        ),
+        (
+            WrappingPair::Rsa2048,
+            MaterialKind::Rsa2048,
+            "RSA_AES_KEY_WRAP_SHA_256",
+            RsaOaepSha256,
+            "AES_256",
+        ),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let key = create(
+            &server,
+            &format!("{spec}-{at}"),
+            json!({ "key_spec": spec }),
+        )
+        .await;
+        let named = KeyRef::Id(KeyId::parse(key.as_str()).unwrap());
+        let mut cx = server.context(Action::GetImportParameters);
+        let refused = materials::parameters(&mut cx, &named, WrappingPair::Sm2, algorithm).await;
+        assert!(refused.is_err(), "{algorithm} does not go with SM2");
+        let asked = materials::parameters(&mut cx, &named, pair, algorithm).await;
+        let (_, given) = asked.ok().unwrap();
+        assert!(base64(&given.token).len() <= 6144);
+
+        let bytes = match spec {
+            "AES_256" => vec![5; 32],
+            "SM4" => vec![5; 16],
+            private => private_key(private).0.to_vec(),
+        };
+        let temporary = [6; 32];
+        let entropy = server.kms.env().entropy();
+        let under_public = |bytes: &[u8]| {
+            encrypt_with_public(kind, &given.public_key, with, bytes, entropy).unwrap()
+        };
+        let wrapped = if algorithm.starts_with("RSA_AES") {
+            let (key, bytes) = (Secret::from_slice(&temporary), Secret::from_slice(&bytes));
+            [
+                under_public(&temporary),
+                KeyWrap::Aes256.wrap(&key, &bytes).unwrap(),
+            ]
+            .concat()
+        } else {
+            under_public(&bytes)
+        };
+        let import = async |material: &[u8]| {
+            let mut cx = server.context(Action::ImportKeyMaterial);
+            let wrapped = Wrapped {
+                token: &given.token,
+                material,
+                private_key: None,
+            };
+            let done = materials::import(&mut cx, &named, wrapped, None, &[]).await;
+            done.map(|_| cx.finish().unwrap().writes)
+        };
+        for cut in [0, 1, wrapped.len() / 2, wrapped.len() - 1] {
+            let refused = import(&wrapped[..cut]).await.err();
+            assert_eq!(refused, Some(Error::Import(ImportFault::DoesNotUnwrap)));
+        }
+        server.write(import(&wrapped).await.unwrap()).await;
+        assert_eq!(server.state(&key).await, "2", "{algorithm} {spec}");
+        if spec == "AES_256" || spec == "SM4" {
+            must_open(&server, &encrypt(&server, &key).await).await;
+        }
+    }
+    server.stop().await;
+}
+
 async fn a_private_key_is_that_of_its_spec_or_refused(db: Db) {
     let server = TestServer::start(db).await;
     let specs = ["RSA_2048", "RSA_3072", "EC_P256", "EC_P384", "SM2"];
@@ -363,7 +470,7 @@ async fn what_was_dropped_comes_back_as_the_same_bytes_only_i_32(db: Db) {
     let server = TestServer::start(db).await;
     for from in ["2", "3"] {
         let key = server.external(&format!("from-{from}")).await;
-        let before = materials(&server, &key).await;
+        let before = those_there(&server, &key).await;
         let blob = encrypt(&server, &key).await;
         must_open(&server, &blob).await;
         if from == "3" {
@@ -377,7 +484,7 @@ async fn what_was_dropped_comes_back_as_the_same_bytes_only_i_32(db: Db) {
         assert_eq!(found["key_state"], "5");
         assert_eq!(found["expiration_time"], "");
         assert!(!is_stored(&server, &key, 1).await, "the bytes are gone");
-        assert_eq!(materials(&server, &key).await, []);
+        assert_eq!(those_there(&server, &key).await, []);
         // It was opened a moment ago, and is not used from memory.
         for (call, body) in [
             ("decrypt-data", json!({ "cipher_text": blob })),
@@ -399,7 +506,11 @@ async fn what_was_dropped_comes_back_as_the_same_bytes_only_i_32(db: Db) {
         assert_eq!(server.state(&key).await, "5");
         import(&server, &key, &FIRST).await;
         assert_eq!(server.state(&key).await, "2");
-        assert_eq!(materials(&server, &key).await, before, "under the same id");
+        assert_eq!(
+            those_there(&server, &key).await,
+            before,
+            "under the same id"
+        );
         must_open(&server, &blob).await;
         assert_eq!(version_of(&encrypt(&server, &key).await), 1);
     }
@@ -440,7 +551,7 @@ async fn material_is_over_at_its_second_whoever_asks(db: Db) {
     assert_eq!((list("2").await, list("5").await), (json!(0), json!(1)));
     let all = server.call("list-keys", json!({})).await.ok(200);
     assert_eq!(all["key_details"][0]["key_state"], "5");
-    assert_eq!(materials(&server, &key).await, []);
+    assert_eq!(those_there(&server, &key).await, []);
     for (call, body, code) in [
         ("decrypt-data", json!({ "cipher_text": blob }), "KMS.1301"),
         (
@@ -574,7 +685,7 @@ async fn further_material_waits_and_is_rotated_to(db: Db) {
     let early = server.import_body(&key, &[9; 32]).await.unwrap();
     import(&server, &key, &FURTHER).await;
     assert_eq!(server.state(&key).await, "2");
-    let found = materials(&server, &key).await;
+    let found = those_there(&server, &key).await;
     assert_eq!([found[0].0, found[1].0], [2, 0]);
     assert_ne!(found[0].1, found[1].1);
     server.parameters(&key, OAEP).await.refused(400, "KMS.0310");
@@ -598,7 +709,7 @@ async fn further_material_waits_and_is_rotated_to(db: Db) {
     assert_eq!(version_of(&second), 2);
     must_open(&server, &first).await;
     must_open(&server, &second).await;
-    let found = materials(&server, &key).await;
+    let found = those_there(&server, &key).await;
     assert_eq!([found[0].0, found[1].0], [2, 2]);
     let status = server
         .call("get-key-rotation-status", named.clone())
@@ -637,7 +748,7 @@ async fn all_that_was_in_use_must_be_back(db: Db) {
 
         import(&server, &key, &order[0]).await;
         assert_eq!(server.state(&key).await, "5", "the other is missing");
-        assert_eq!(materials(&server, &key).await.len(), 1);
+        assert_eq!(those_there(&server, &key).await.len(), 1);
         for blob in [&first, &second] {
             let body = json!({ "cipher_text": blob });
             server
@@ -664,7 +775,7 @@ async fn all_that_was_in_use_must_be_back(db: Db) {
         server.clock.advance(Duration::from_secs(100));
         assert_eq!(server.state(&key).await, "5");
         step(&server.kms, &mut guard).await.unwrap();
-        assert_eq!(materials(&server, &key).await.len(), 1);
+        assert_eq!(those_there(&server, &key).await.len(), 1);
         import(&server, &key, &order[1]).await;
         must_open(&server, &first).await;
         must_open(&server, &second).await;
@@ -691,7 +802,7 @@ async fn what_waits_may_go_and_another_come(db: Db) {
         }
         assert_eq!(is_stored(&server, &key, 2).await, !upkeep_ran);
         assert_eq!(server.state(&key).await, "2", "what is in use is there");
-        assert_eq!(materials(&server, &key).await.len(), 1);
+        assert_eq!(those_there(&server, &key).await.len(), 1);
         server
             .call("rotate-on-demand", json!({ "key_id": key }))
             .await
@@ -704,7 +815,7 @@ async fn what_waits_may_go_and_another_come(db: Db) {
     assert_eq!(version_of(&blob), 3);
     // The one that went may come back and wait again, as what it was.
     import(&server, &key, &FURTHER).await;
-    let found = materials(&server, &key).await;
+    let found = those_there(&server, &key).await;
     assert_eq!(found.iter().map(|one| one.0).collect::<Vec<_>>(), [2, 0, 2]);
     server.stop().await;
 }
@@ -804,7 +915,7 @@ async fn imports_race_and_one_wins_i_34(db: Db) {
         for (status, code) in verdicts {
             assert!(status == 200 || code == "KMS.0310", "{code}");
         }
-        let found = materials(&server, &key).await;
+        let found = those_there(&server, &key).await;
         assert_eq!([found[0].0, found[1].0], [2, 0]);
         must_open(&server, &encrypt(&server, &key).await).await;
     }

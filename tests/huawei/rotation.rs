@@ -4,12 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kmsd::crypto::blob::Header;
-use kmsd::kms::Context;
 use kmsd::model::action::Action;
-use kmsd::model::caller::{Caller, Credential, Scope};
 use kmsd::model::error::Error;
-use kmsd::model::identity::Role;
-use kmsd::model::ids::{DisplayName, KeyId, KeyName, KeystoreId, Region, UserId};
+use kmsd::model::ids::{KeyId, KeyName, KeystoreId, Region};
 use kmsd::model::key::KeyRef;
 use kmsd::model::spec::Origin;
 use kmsd::operations::rotation;
@@ -473,28 +470,7 @@ async fn kmsds_own_material_is_renewed_on_demand_where_a_dialect_does(db: Db) {
     enable(&server, &key).await;
     let (_, before) = encrypt(&server, &key).await;
     let plan = server.row(&key).await.rotation;
-    let name = DisplayName::parse("alice").unwrap();
-    let project = server.account.project.clone();
-    let caller = Caller {
-        credential: Credential::Token("none".into()),
-        user: UserId::parse("alice").unwrap(),
-        user_name: name.clone(),
-        domain: project.domain.clone(),
-        domain_name: name.clone(),
-        scope: Scope::Project(Box::new(project), Box::new(name)),
-        roles: vec![Role::KmsAdministrator],
-        access_key: None,
-        issued_at: START,
-        expires_at: None,
-        address: None,
-    };
-    let mut cx = Context::new(
-        server.kms.clone(),
-        Arc::new(caller),
-        Action::RotateKeyOnDemand,
-        server.kms.config().home_region().clone(),
-        server.kms.now(),
-    );
+    let mut cx = server.context(Action::RotateKeyOnDemand);
     let named = KeyRef::Id(KeyId::parse(key.as_str()).unwrap());
     let refused = rotation::on_demand(&mut cx, &named, &[Origin::External]).await;
     assert!(matches!(refused, Err(Error::CannotRotate(_))));

@@ -3,6 +3,7 @@
 use kmsd::crypto::algorithm::EncryptionAlgorithm;
 use kmsd::crypto::asymmetric::encrypt_with_public;
 use kmsd::crypto::material::MaterialKind;
+use kmsd::env::Entropy;
 use serde_json::{Value, json};
 
 use super::calls::base64;
@@ -22,6 +23,17 @@ pub fn unbase64(text: &Value) -> Vec<u8> {
         .unwrap()
 }
 
+/// Bytes encrypted under the public key that get-parameters-for-import gave, Base64.
+pub fn wrapped(parameters: &Value, algorithm: &str, bytes: &[u8], entropy: &dyn Entropy) -> String {
+    let (pair, with) = match algorithm {
+        OAEP => (MaterialKind::Rsa2048, EncryptionAlgorithm::RsaOaepSha256),
+        "SM2_ENCRYPT" => (MaterialKind::Sm2, EncryptionAlgorithm::Sm2),
+        other => panic!("{other}"),
+    };
+    let public = unbase64(&parameters["public_key"]);
+    base64(&encrypt_with_public(pair, &public, with, bytes, entropy).unwrap())
+}
+
 impl TestServer {
     /// What get-parameters-for-import answers.
     pub async fn parameters(&self, key: &str, algorithm: &str) -> Answer {
@@ -31,14 +43,7 @@ impl TestServer {
 
     /// Bytes encrypted under the public key of such an answer, Base64.
     pub fn wrapped(&self, parameters: &Value, algorithm: &str, bytes: &[u8]) -> String {
-        let (pair, with) = match algorithm {
-            OAEP => (MaterialKind::Rsa2048, EncryptionAlgorithm::RsaOaepSha256),
-            "SM2_ENCRYPT" => (MaterialKind::Sm2, EncryptionAlgorithm::Sm2),
-            other => panic!("{other}"),
-        };
-        let public = unbase64(&parameters["public_key"]);
-        let entropy = self.kms.env().entropy();
-        base64(&encrypt_with_public(pair, &public, with, bytes, entropy).unwrap())
+        wrapped(parameters, algorithm, bytes, self.kms.env().entropy())
     }
 
     /// The body of an import of these bytes; `None` when the key takes none.

@@ -10,10 +10,12 @@ use kmsd::config::{Config, Flags};
 use kmsd::crypto::hash::sha256;
 use kmsd::crypto::secret::Secret;
 use kmsd::env::{Clock, Entropy, Env};
-use kmsd::kms::{Kms, Purpose};
+use kmsd::kms::{Context, Kms, Purpose};
+use kmsd::model::action::Action;
 use kmsd::model::audit::Record;
+use kmsd::model::caller::{Caller, Credential, Scope};
 use kmsd::model::identity::{Project, Role};
-use kmsd::model::ids::{DisplayName, KeyId};
+use kmsd::model::ids::{DisplayName, KeyId, UserId};
 use kmsd::model::key::Key;
 use kmsd::model::time::Timestamp;
 use kmsd::operations::identity::manage::{self, NewAccessKey, NewAccount};
@@ -455,6 +457,32 @@ impl TestServer {
             String::new(),
         );
         self.kms.commit(writes, by_the_test).await.unwrap();
+    }
+
+    /// A call by an administrator of the first account's project that no route leads to.
+    pub fn context(&self, action: Action) -> Context {
+        let name = DisplayName::parse(self.account.user.as_str()).unwrap();
+        let project = self.account.project.clone();
+        let caller = Caller {
+            credential: Credential::Token("none".into()),
+            user: UserId::parse(self.account.user.as_str()).unwrap(),
+            user_name: name.clone(),
+            domain: project.domain.clone(),
+            domain_name: name.clone(),
+            scope: Scope::Project(Box::new(project), Box::new(name)),
+            roles: vec![Role::KmsAdministrator],
+            access_key: None,
+            issued_at: START,
+            expires_at: None,
+            address: None,
+        };
+        Context::new(
+            self.kms.clone(),
+            Arc::new(caller),
+            action,
+            self.kms.config().home_region().clone(),
+            self.kms.now(),
+        )
     }
 
     /// A project token of an account.
