@@ -193,8 +193,11 @@ async fn a_key_is_made_usable_by_its_material(db: Db) {
     server.stop().await;
 }
 
-/// Private and public keys that OpenSSL made, by the names of their specs.
-static OPENSSL: LazyLock<Vec<(&'static str, Vec<u8>, Vec<u8>)>> = LazyLock::new(|| {
+/// The name of a spec, a private key and its public half.
+type Pair = (&'static str, Vec<u8>, Vec<u8>);
+
+/// Pairs that OpenSSL made.
+static OPENSSL: LazyLock<Vec<Pair>> = LazyLock::new(|| {
     include_str!("../vectors/openssl_private_keys.txt")
         .lines()
         .filter(|line| !line.starts_with('#'))
@@ -424,7 +427,7 @@ async fn a_private_key_is_that_of_its_spec_or_refused(db: Db) {
         let private = private_key(spec).0;
         let mut longer = private.to_vec();
         longer.push(0);
-        for rubbish in [&longer, &private[..private.len() - 1], &vec![0x30; 200]] {
+        for rubbish in [&longer[..], &private[..private.len() - 1], &[0x30; 200]] {
             import_private(&server, &key, OAEP, &[6; 32], rubbish)
                 .await
                 .refused(400, "KMS.2609");
@@ -1001,7 +1004,8 @@ async fn two_upkeeps_drop_material_once(db: Db) {
     server.clock.advance(Duration::from_secs(3600));
     let (first, second) =
         futures_util::future::join(step(&server.kms, &mut one), step(&server.kms, &mut two)).await;
-    (first.unwrap(), second.unwrap());
+    first.unwrap();
+    second.unwrap();
     step(&server.kms, &mut one).await.unwrap();
     for key in &keys {
         assert!(!is_stored(&server, key, 1).await);

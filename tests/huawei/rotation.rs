@@ -275,7 +275,8 @@ async fn two_upkeeps_renew_each_key_once(db: Db) {
     server.pass_days(365).await;
     let (first, second) =
         futures_util::future::join(step(&server.kms, &mut one), step(&server.kms, &mut two)).await;
-    (first.unwrap(), second.unwrap());
+    first.unwrap();
+    second.unwrap();
     step(&server.kms, &mut two).await.unwrap();
     for key in &keys {
         assert_eq!(status(&server, key).await["number_of_rotations"], 1);
