@@ -43,6 +43,13 @@ pub const REFUSAL_RECORDS_PER_SECOND: u32 = 10;
 /// Keys that one step of upkeep destroys (I-40: bounded steps).
 pub const DESTROYED_PER_STEP: i64 = 100;
 
+/// Keys whose material one step of upkeep renews, and keys whose material it drops because its time is
+/// over (I-40). At a step every 20 seconds that is more than 400,000 a day.
+pub const RENEWED_PER_STEP: usize = 100;
+
+/// Materials that may ever be imported into one key: each is remembered as long as the key lives.
+pub const MATERIALS_PER_KEY: usize = 100;
+
 /// How long a graceful stop waits for calls in flight.
 pub const STOP_SECONDS: u64 = 8;
 

@@ -114,6 +114,10 @@ async fn every_call_on_keys_leaves_its_record(db: Db) {
             (Action::UpdatePrimaryRegion, _) => 3,
             // They take away what a change before brought.
             (Action::DeleteTag | Action::DeleteAliases, _) => 3,
+            (Action::ImportKeyMaterial, _) => 2,
+            (Action::DeleteKeyMaterial, _) => 3,
+            (Action::UpdateRotationInterval | Action::DisableKeyRotation, _) => 3,
+            (Action::RotateKeyOnDemand, _) => 4,
             (_, Some("2")) => 2,
             (_, Some(_)) => 3,
             (_, None) => 0,
@@ -149,6 +153,11 @@ async fn every_call_on_keys_leaves_its_record(db: Db) {
                 let (id, to) = (id.unwrap(), calls::GRANTEE);
                 format!("grant {id} to user {to}: Encrypt")
             }
+            Action::ImportKeyMaterial => "version 1".into(),
+            Action::DeleteKeyMaterial => "1 dropped".into(),
+            Action::RotateKeyOnDemand => "to version 2".into(),
+            Action::EnableKeyRotation => "every 365 days".into(),
+            Action::UpdateRotationInterval => "every 90 days".into(),
             _ => String::new(),
         };
         assert_eq!(record, expected, "{}", call.name);

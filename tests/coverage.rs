@@ -8,7 +8,7 @@ use kmsd::dialect::{Body, Reply};
 use kmsd::huawei::error::{Service, render};
 use kmsd::huawei::routes::{Kind, table};
 use kmsd::model::action::Action;
-use kmsd::model::error::{Error, TagFault, Unfit};
+use kmsd::model::error::{Error, ImportFault, TagFault, Unfit, Unrotatable};
 use kmsd::model::ids::Region;
 use kmsd::model::spec::Family;
 use kmsd::model::state::{KeyState, Verdict};
@@ -46,6 +46,8 @@ const NOT_ABOUT_ONE_KEY: &[(Action, &str)] = &[
     (Action::ManageIdentity, "about users and what they have"),
     (Action::ManageTokenKeys, "about the keys of tokens"),
     (Action::DestroyKey, "decided by the clock"),
+    (Action::RotateKey, "decided by the clock"),
+    (Action::ExpireKeyMaterial, "decided by the clock"),
     (Action::RefuseCredential, "about nobody"),
 ];
 
@@ -61,6 +63,11 @@ const WITHOUT_ROUTE: &[(Action, &str)] = &[
     ),
     (Action::AddDefaultKey, "the operator's, on the command line"),
     (Action::DestroyKey, "kmsd's own, when a day comes"),
+    (Action::RotateKey, "kmsd's own, by plan"),
+    (
+        Action::ExpireKeyMaterial,
+        "kmsd's own, when its time is over",
+    ),
     (
         Action::RefuseCredential,
         "what a call becomes that has no caller",
@@ -242,6 +249,8 @@ fn refusals() -> Vec<(&'static str, Error)> {
         ("HasReplicas", Error::HasReplicas(vec![region()])),
         ("AlreadyInRegion", Error::AlreadyInRegion(region())),
         ("NoReplicaThere", Error::NoReplicaThere(region())),
+        ("RotationIsOn", Error::RotationIsOn),
+        ("RotationIsOff", Error::RotationIsOff),
         ("KeystoreNotFound", Error::KeystoreNotFound),
         (
             "KeystoreKindNotOffered",
@@ -279,7 +288,43 @@ fn refusals() -> Vec<(&'static str, Error)> {
     ] {
         all.push(("UnfitTags", Error::UnfitTags(fault, text(), "x")));
     }
+    for fault in [
+        ImportFault::NotExternal,
+        ImportFault::HasMaterial,
+        ImportFault::OneWaits,
+        ImportFault::IsThere,
+        ImportFault::TooMany,
+        ImportFault::OnReplica,
+        ImportFault::TokenExpired,
+        ImportFault::TokenInvalid,
+        ImportFault::TokenOfAnotherKey,
+        ImportFault::ExpiryPassed,
+        ImportFault::Stays,
+        ImportFault::DoesNotUnwrap,
+        ImportFault::WrongLength(32),
+        ImportFault::Differs,
+        ImportFault::NoPrivateKey,
+        ImportFault::BadPrivateKey,
+        ImportFault::TemporaryKeyLength(32),
+    ] {
+        all.push(("Import", Error::Import(fault)));
+    }
+    for why in [
+        Unrotatable::External,
+        Unrotatable::NothingWaits,
+        Unrotatable::NotExternal,
+        Unrotatable::Rsa,
+        Unrotatable::Asymmetric,
+        Unrotatable::Mac,
+        Unrotatable::InKeystore,
+        Unrotatable::Replica,
+    ] {
+        all.push(("CannotRotate", Error::CannotRotate(why)));
+    }
     for member in [
+        "import_token",
+        "encrypted_privatekey",
+        "rotation_interval",
         "key_id",
         "sequence",
         "key_alias",

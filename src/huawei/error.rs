@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::dialect::Reply;
 use crate::model::action::Action;
-use crate::model::error::{Error, TagFault, Unfit};
+use crate::model::error::{Error, ImportFault, TagFault, Unfit, Unrotatable};
 use crate::model::ids::Region;
 use crate::model::spec::Family;
 use crate::model::state::Verdict;
@@ -301,6 +301,10 @@ fn kms(error: &Error, action: Option<Action>) -> (u16, &'static str, String) {
                 "primary_region must name a region with an enabled replica of the key, and {region} has none"
             ),
         ),
+        Error::Import(fault) => import_fault(*fault),
+        Error::CannotRotate(why) => cannot_rotate(*why),
+        Error::RotationIsOn => fixed(400, "KMS.2901", "rotation is on already"),
+        Error::RotationIsOff => fixed(400, "KMS.0313", "rotation is off"),
         Error::KeystoreNotFound => fixed(400, "KMS.8003", "there is no such keystore"),
         Error::KeystoreKindNotOffered(kind) => (
             400,
@@ -398,6 +402,87 @@ fn unfit_key(unfit: Unfit) -> (u16, &'static str, String) {
     (400, code, words.to_owned())
 }
 
+/// What the contract's sections 4.5 and 5.3 tell of imports.
+fn import_fault(fault: ImportFault) -> (u16, &'static str, String) {
+    use ImportFault as F;
+    let (code, words) = match fault {
+        F::NotExternal => ("KMS.0309", "the key's origin is kms, not external"),
+        F::HasMaterial => ("KMS.0310", "the key has its material and takes no other"),
+        F::OneWaits => (
+            "KMS.0310",
+            "a material waits for rotate-on-demand already; one may wait at a time",
+        ),
+        F::IsThere => ("KMS.0310", "this material is there already"),
+        F::TooMany => ("KMS.0310", "the key has had as many materials as it may"),
+        F::OnReplica => (
+            "KMS.1404",
+            "the key is a replica; its material is that of the key in the primary region",
+        ),
+        F::TokenExpired => ("KMS.2601", "import_token is over; get parameters again"),
+        F::ExpiryPassed => ("KMS.2602", "expiration_time is not in the future"),
+        F::TokenOfAnotherKey => ("KMS.2603", "import_token is for another key"),
+        F::WrongLength(len) => {
+            return (
+                400,
+                "KMS.2604",
+                format!("the material must be {len} bytes long"),
+            );
+        }
+        F::TokenInvalid => ("KMS.2605", "import_token is not valid"),
+        F::Differs => ("KMS.2606", "the material is not what was imported before"),
+        F::NoPrivateKey => (
+            "KMS.2608",
+            "encrypted_privatekey is missing, which an asymmetric key needs",
+        ),
+        F::BadPrivateKey => (
+            "KMS.2609",
+            "encrypted_privatekey is no private key of the key's spec (PKCS#8, DER) wrapped under \
+             the temporary key",
+        ),
+        F::TemporaryKeyLength(len) => {
+            return (
+                400,
+                "KMS.2610",
+                format!("the temporary key must be {len} bytes long"),
+            );
+        }
+        F::DoesNotUnwrap => (
+            "KMS.0311",
+            "encrypted_key_material does not open: it was not wrapped under the public key that \
+             came with import_token, with the algorithm that was asked for",
+        ),
+        F::Stays => (
+            "KMS.2702",
+            "an imported private key cannot be dropped; delete the key instead",
+        ),
+    };
+    (400, code, words.to_owned())
+}
+
+/// What the contract's section 5.3 tells of rotation.
+fn cannot_rotate(why: Unrotatable) -> (u16, &'static str, String) {
+    let (code, words) = match why {
+        Unrotatable::External => ("KMS.0312", "imported material is not rotated"),
+        Unrotatable::NothingWaits => (
+            "KMS.0312",
+            "no further material was imported that the key could rotate to",
+        ),
+        Unrotatable::NotExternal => (
+            "KMS.0309",
+            "the key's origin is kms, not external; rotate it by plan",
+        ),
+        Unrotatable::Rsa => ("KMS.0324", "an RSA key is not rotated"),
+        Unrotatable::Asymmetric => ("KMS.0325", "an asymmetric key is not rotated"),
+        Unrotatable::Mac => ("KMS.0341", "an HMAC key is not rotated"),
+        Unrotatable::InKeystore => ("KMS.0338", "a key in a keystore is not rotated"),
+        Unrotatable::Replica => (
+            "KMS.0308",
+            "the key is a replica, which rotates with the key in the primary region",
+        ),
+    };
+    (400, code, words.to_owned())
+}
+
 /// The codes that the contract keeps for single members; every other is the generic one.
 fn code_of_member(member: &str, action: Option<Action>) -> &'static str {
     match (member, action) {
@@ -425,6 +510,9 @@ fn code_of_member(member: &str, action: Option<Action>) -> &'static str {
         // An alias is named by the rules of keys' names, so it has their codes too.
         ("alias", _) => "KMS.1101",
         (item, Some(Action::DeleteAliases)) if item.starts_with("aliases[") => "KMS.1101",
+        ("import_token", _) => "KMS.2605",
+        ("encrypted_privatekey", _) => "KMS.2609",
+        ("rotation_interval", _) => "KMS.3001",
         ("limit", _) => "KMS.1601",
         ("marker", _) => "KMS.1602",
         ("offset", _) => "KMS.1603",
@@ -466,6 +554,12 @@ fn wrong_state(action: Action, verdict: Verdict) -> (u16, &'static str, String) 
         (Action::DisableKey, _) => "KMS.1301",
         (Action::ScheduleKeyDeletion, _) => "KMS.1402",
         (Action::CancelKeyDeletion, _) => "KMS.1501",
+        (Action::GetImportParameters | Action::ImportKeyMaterial, _) => "KMS.0310",
+        (Action::DeleteKeyMaterial, _) => "KMS.2701",
+        (
+            Action::EnableKeyRotation | Action::UpdateRotationInterval | Action::DisableKeyRotation,
+            Verdict::NeedsMaterial,
+        ) => "KMS.0312",
         (_, Verdict::IsDisabled) => "KMS.0209",
         (_, Verdict::IsLeaving) => "KMS.0210",
         _ => "KMS.1301",

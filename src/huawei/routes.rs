@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::error::{Service, render};
 use super::{
-    aliases, auth, ciphers, grants, identity, keys, keystores, replicas, signatures, tags, versions,
+    aliases, auth, ciphers, grants, identity, keys, keystores, materials, replicas, rotation,
+    signatures, tags, versions,
 };
 use crate::dialect::{Call, Handler, Reply, Request, handler, serve};
 use crate::kms::Kms;
@@ -107,6 +108,14 @@ pub fn table() -> Vec<Route> {
         "GET"    "aliases"                   ListAliases     aliases::list;
         "POST"   "alias/associate"           MoveAlias       aliases::associate;
         "DELETE" "aliases"                   DeleteAliases   aliases::delete;
+        "POST" "get-parameters-for-import"    GetImportParameters    materials::parameters;
+        "POST" "import-key-material"          ImportKeyMaterial      materials::import;
+        "POST" "delete-imported-key-material" DeleteKeyMaterial      materials::delete;
+        "POST" "rotate-on-demand"             RotateKeyOnDemand      rotation::on_demand;
+        "POST" "enable-key-rotation"          EnableKeyRotation      rotation::enable;
+        "POST" "update-key-rotation-interval" UpdateRotationInterval rotation::set_interval;
+        "POST" "disable-key-rotation"         DisableKeyRotation     rotation::disable;
+        "POST" "get-key-rotation-status"      GetRotationStatus      rotation::status;
         "GET"  "user-instances"         CountKeys            keys::count;
         "GET"  "user-quotas"            ShowQuotas           keys::quotas;
         // Keystores and PINs.

@@ -14,12 +14,13 @@ use crate::model::access::{self, Permitted};
 use crate::model::action::{Action, Effect};
 use crate::model::alias::Alias;
 use crate::model::caller::Caller;
-use crate::model::error::{Error, Result};
+use crate::model::error::{Error, ImportFault, Result};
 use crate::model::grant::Grant;
 use crate::model::identity::Project;
 use crate::model::ids::{AliasName, DomainId, KeyId, KeystoreId, ProjectId, Region};
 use crate::model::key::{Key, KeyRef};
 use crate::model::keystore::Keystore;
+use crate::model::spec::Origin;
 use crate::model::state::Verdict;
 use crate::model::time::Timestamp;
 use crate::store::{Sealed, Write};
@@ -161,7 +162,8 @@ impl Context {
     /// # Errors
     /// [`Error::KeyNotFound`] when there is none in the caller's project and no grant of another
     /// project's key names them, or its day has come; [`Error::Forbidden`]; [`Error::NotGranted`];
-    /// [`Error::DefaultKey`]; [`Error::WrongState`].
+    /// [`Error::DefaultKey`]; [`Error::Import`] when the action is about imported material and the
+    /// key's is not; [`Error::WrongState`].
     pub async fn key(&mut self, reference: &KeyRef) -> Result<Key> {
         self.key_for(self.action, reference).await
     }
@@ -180,6 +182,9 @@ impl Context {
         }
         if key.is_default() && !self.action.fits_default_key() {
             return Err(Error::DefaultKey);
+        }
+        if self.action.is_about_imports() && key.origin != Origin::External {
+            return Err(Error::Import(ImportFault::NotExternal));
         }
         match key.state.permits(self.action) {
             Some(Verdict::Allow) => Ok(key),
@@ -236,7 +241,10 @@ impl Context {
         let found = self.kms.store().find_key(project, &self.region, id).await?;
         let Some(row) = found else { return Ok(None) };
         let key = row.open(self.kms.project_key(project).await?.row())?;
-        Ok(Some(key).filter(|key| !key.is_gone(self.kms.deadline_now())))
+        let now = self.kms.deadline_now();
+        Ok(Some(key)
+            .filter(|key| !key.is_gone(now))
+            .map(|key| key.as_of(now)))
     }
 
     /// The grants on the key of this id that name the caller: all of them of one project, since
@@ -388,9 +396,15 @@ impl Context {
     /// # Errors
     /// [`Error::Unavailable`] when the project's key cannot be had.
     pub async fn save(&mut self, key: &mut Key) -> Result<()> {
-        self.save_beside(key).await?;
-        self.note.revision = key.revision;
+        let write = self.kms.saved(key).await?;
+        self.change(key, vec![write]);
         Ok(())
+    }
+
+    /// Keeps all that a change of a key consists of, its save among it.
+    pub fn change(&mut self, key: &Key, writes: Vec<Write>) {
+        self.note.revision = key.revision;
+        self.writes.extend(writes);
     }
 
     /// The same for a key that changes beside the one that the call is about: its replica.
@@ -398,13 +412,8 @@ impl Context {
     /// # Errors
     /// As [`Self::save`].
     pub async fn save_beside(&mut self, key: &mut Key) -> Result<()> {
-        let read = key.revision;
-        key.revision += 1;
-        let sealing = self.kms.project_key(&key.project).await?;
-        self.writes.push(Write::SaveKey {
-            key: Sealed::new(key.clone(), sealing.row()),
-            read,
-        });
+        let write = self.kms.saved(key).await?;
+        self.writes.push(write);
         Ok(())
     }
 

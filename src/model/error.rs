@@ -119,6 +119,14 @@ pub enum Error {
     AlreadyInRegion(Region),
     /// The key has no replica in that region, or not one that is enabled.
     NoReplicaThere(Region),
+    /// Material cannot be imported or dropped: why.
+    Import(ImportFault),
+    /// The key's material cannot be renewed: why.
+    CannotRotate(Unrotatable),
+    /// Rotation by plan is on already.
+    RotationIsOn,
+    /// Rotation by plan is off.
+    RotationIsOff,
     /// There is no such keystore.
     KeystoreNotFound,
     /// This deployment has no keystores of that kind: which.
@@ -216,6 +224,66 @@ pub enum TagFault {
     PageOfCount,
 }
 
+/// Why material cannot be imported or dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ImportFault {
+    /// kmsd made the key's material.
+    NotExternal,
+    /// The key has its material, and keys of its kind have one only.
+    HasMaterial,
+    /// One material waits for its rotation already.
+    OneWaits,
+    /// This very material is there.
+    IsThere,
+    /// The key has had as many materials as it may.
+    TooMany,
+    /// The key is a copy; its material comes from the original.
+    OnReplica,
+    /// The token is over.
+    TokenExpired,
+    /// The token is none of ours for this project and region, or was altered.
+    TokenInvalid,
+    /// The token is for another key.
+    TokenOfAnotherKey,
+    /// The material's time would be over already.
+    ExpiryPassed,
+    /// Imported private keys stay: they neither expire nor are dropped.
+    Stays,
+    /// What came does not open with the private half of the pair that was handed out.
+    DoesNotUnwrap,
+    /// The material is not of this length in bytes.
+    WrongLength(usize),
+    /// It is not what was imported before.
+    Differs,
+    /// The private key is missing.
+    NoPrivateKey,
+    /// The private key is none, or none of the key's spec.
+    BadPrivateKey,
+    /// The temporary key is not of this length in bytes.
+    TemporaryKeyLength(usize),
+}
+
+/// Why a key's material cannot be renewed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unrotatable {
+    /// It is imported.
+    External,
+    /// It is imported, and nothing further was imported that could become current.
+    NothingWaits,
+    /// kmsd made it, and only imported material is renewed on demand.
+    NotExternal,
+    /// The key is an RSA key.
+    Rsa,
+    /// The key is asymmetric, but no RSA key.
+    Asymmetric,
+    /// The key is for message authentication codes.
+    Mac,
+    /// It is in a keystore of its own.
+    InKeystore,
+    /// The key is a copy, which follows its original.
+    Replica,
+}
+
 /// The result of a verb.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -269,6 +337,10 @@ impl Error {
             Error::HasReplicas(_) => "has-replicas",
             Error::AlreadyInRegion(_) => "already-in-region",
             Error::NoReplicaThere(_) => "no-replica-there",
+            Error::Import(fault) => fault.name(),
+            Error::CannotRotate(_) => "cannot-rotate",
+            Error::RotationIsOn => "rotation-is-on",
+            Error::RotationIsOff => "rotation-is-off",
             Error::KeystoreNotFound => "keystore-not-found",
             Error::KeystoreKindNotOffered(_) => "keystore-kind-not-offered",
             Error::KeystoreDisabled => "keystore-disabled",
@@ -313,5 +385,30 @@ impl Error {
                 | Error::BadPassword
                 | Error::NoSuchScope
         )
+    }
+}
+
+impl ImportFault {
+    /// The meaning in a word. Stored, so it never changes.
+    const fn name(self) -> &'static str {
+        match self {
+            ImportFault::NotExternal => "not-external",
+            ImportFault::HasMaterial
+            | ImportFault::OneWaits
+            | ImportFault::IsThere
+            | ImportFault::TooMany => "takes-no-material",
+            ImportFault::OnReplica => "import-on-replica",
+            ImportFault::TokenExpired => "import-token-expired",
+            ImportFault::TokenInvalid => "import-token-invalid",
+            ImportFault::TokenOfAnotherKey => "import-token-of-another-key",
+            ImportFault::ExpiryPassed => "expiry-passed",
+            ImportFault::Stays => "material-stays",
+            ImportFault::DoesNotUnwrap
+            | ImportFault::WrongLength(_)
+            | ImportFault::NoPrivateKey
+            | ImportFault::BadPrivateKey
+            | ImportFault::TemporaryKeyLength(_) => "bad-material",
+            ImportFault::Differs => "material-differs",
+        }
     }
 }

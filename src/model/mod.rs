@@ -11,6 +11,7 @@ pub mod identity;
 pub mod ids;
 pub mod key;
 pub mod keystore;
+pub mod material;
 pub mod spec;
 pub mod state;
 pub mod tag;

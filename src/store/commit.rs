@@ -17,7 +17,7 @@ use tokio::time::{MissedTickBehavior, timeout};
 
 use super::{
     Db, Result, Sealed, Store, StoreError, Tx, aliases, audit, grants, identity, keys, keystores,
-    on, read, tags,
+    materials, on, read, tags,
 };
 use crate::limits;
 use crate::model::alias::Alias;
@@ -27,6 +27,7 @@ use crate::model::identity::{AccessKey, Domain, RoleAssignment, User};
 use crate::model::ids::{AccessKeyId, AliasName, DomainId, HsmClusterId, KeyId, ProjectId, UserId};
 use crate::model::key::Key;
 use crate::model::keystore::Keystore;
+use crate::model::material::ImportedMaterial;
 use crate::model::tag::Tag;
 
 /// How long a record may be unflushed (threat model I-45 asks for 0.2 s at most).
@@ -127,6 +128,15 @@ pub enum Write {
         /// The aliases, by their names; all of them are the key's.
         names: Vec<AliasName>,
     },
+    /// The end of one version's bytes. The same change saves the key.
+    DropMaterial {
+        /// The key.
+        key: Box<Key>,
+        /// The version.
+        version: u32,
+    },
+    /// A material that was imported, or what has become of it. The same change saves the key.
+    SaveImported(Box<Sealed<ImportedMaterial>>),
     /// A new domain.
     InsertDomain(Sealed<Domain>),
     /// A new project, with the key that stands between the root and its keys' material.
@@ -298,6 +308,8 @@ async fn apply(tx: &mut Tx<'_>, write: &Write) -> Result<()> {
         Write::InsertAlias(alias) => aliases::insert(tx, alias).await,
         Write::MoveAlias { alias, from } => aliases::move_from(tx, alias, from).await,
         Write::DeleteAliases { key, names } => aliases::delete(tx, key, names).await,
+        Write::DropMaterial { key, version } => keys::drop_material(tx, key, *version).await,
+        Write::SaveImported(material) => materials::save(tx, material).await,
         Write::InsertDomain(domain) => identity::insert_domain(tx, domain).await,
         Write::InsertProject(project) => identity::insert_project(tx, project).await,
         Write::DeleteDomain(id) => identity::delete_domain(tx, id).await,

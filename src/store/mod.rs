@@ -27,6 +27,7 @@ pub mod grants;
 pub mod identity;
 pub mod keys;
 pub mod keystores;
+mod materials;
 pub mod tags;
 
 pub use commit::{Durability, Write};

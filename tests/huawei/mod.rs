@@ -8,6 +8,8 @@ mod identity;
 mod keys;
 pub mod keystores;
 mod lists;
+mod materials;
 mod replicas;
+mod rotation;
 mod signatures;
 mod tags;
