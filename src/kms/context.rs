@@ -196,6 +196,7 @@ impl Context {
             Some(key) => {
                 if let Some(permitted) = access::decide(&self.caller, self.action) {
                     self.permitted = Some(permitted);
+                    self.grants = None;
                     return Ok(key);
                 }
                 grants = self.grants_naming_caller(id, Some(&own)).await?;
