@@ -200,56 +200,58 @@ impl Context {
     /// in another project by grants alone, and for whom none of them names it is not there (I-19).
     /// Grants are read only when they decide.
     async fn find(&mut self, part: Action, id: &KeyId) -> Result<Key> {
-        let project = self.project()?.id.clone();
-        let own = self.load(&project, id).await?;
-        if let Some(key) = &own {
-            self.note.key_id = key.id.to_string();
-            if let Some(permitted) = access::decide(&self.caller, self.action) {
-                self.permitted = Some(permitted);
-                return Ok(key.clone());
+        let own = self.project()?.id.clone();
+        let grants;
+        let key = match self.load(&own, id).await? {
+            Some(key) => {
+                if let Some(permitted) = access::decide(&self.caller, self.action) {
+                    self.permitted = Some(permitted);
+                    self.grants = None;
+                    return Ok(key);
+                }
+                grants = self.grants_naming_caller(id, Some(&own)).await?;
+                if grants.is_empty() {
+                    return Err(Error::Forbidden(self.action));
+                }
+                key
             }
+            None => {
+                grants = self.grants_naming_caller(id, None).await?;
+                let owner = &grants.first().ok_or(Error::KeyNotFound)?.project;
+                self.load(owner, id).await?.ok_or(Error::KeyNotFound)?
+            }
+        };
+        if key.project != own {
+            self.note.access.push(format!("key of {}", key.project));
         }
-        let grants = self.grants_naming_caller(id).await?;
-        let key = match (own, grants.first()) {
-            (Some(_), None) => return Err(Error::Forbidden(self.action)),
-            (Some(key), Some(_)) => key,
-            (None, None) => return Err(Error::KeyNotFound),
-            (None, Some(grant)) => self
-                .load(&grant.project, id)
-                .await?
-                .ok_or(Error::KeyNotFound)?,
-        };
-        self.note.key_id = key.id.to_string();
-        let owner = match key.project == project {
-            true => String::new(),
-            false => format!(" of project {}", key.project),
-        };
-        let Some((permitted, grant)) = access::decide_by_grants(&self.caller, part, &grants) else {
-            self.note.access.push(format!("a key{owner}"));
-            return Err(Error::NotGranted(self.action));
-        };
-        self.note
-            .access
-            .push(format!("by grant {}{owner}", grant.id));
+        let (permitted, grant) = access::decide_by_grants(&self.caller, part, &grants)
+            .ok_or(Error::NotGranted(self.action))?;
+        self.note.access.push(format!("by grant {}", grant.id));
         self.permitted = Some(permitted);
         self.grants = Some(grants);
         Ok(key)
     }
 
     /// The key of this id in a project, while its day has not come.
-    async fn load(&self, project: &ProjectId, id: &KeyId) -> Result<Option<Key>> {
+    async fn load(&mut self, project: &ProjectId, id: &KeyId) -> Result<Option<Key>> {
         let found = self.kms.store().find_key(project, &self.region, id).await?;
         let Some(row) = found else { return Ok(None) };
         let key = row.open(self.kms.project_key(project).await?.row())?;
         let now = self.kms.deadline_now();
-        Ok(Some(key)
-            .filter(|key| !key.is_gone(now))
-            .map(|key| key.as_of(now)))
+        if key.is_gone(now) {
+            return Ok(None);
+        }
+        self.note.key_id = key.id.to_string();
+        Ok(Some(key.as_of(now)))
     }
 
-    /// The grants on the key of this id that name the caller: all of them of one project, since
-    /// an id is given once.
-    async fn grants_naming_caller(&self, id: &KeyId) -> Result<Vec<Grant>> {
+    /// The grants on the key of this id that name the caller, of one owner: the one given, else
+    /// whoever has such a key.
+    async fn grants_naming_caller(
+        &self,
+        id: &KeyId,
+        owner: Option<&ProjectId>,
+    ) -> Result<Vec<Grant>> {
         let rows = self
             .kms
             .store()
@@ -259,8 +261,8 @@ impl Context {
         for row in rows {
             let sealing = self.kms.project_key(&row.peek().project).await?;
             let grant = row.open(sealing.row())?;
-            let same_key = grants.first().is_none_or(|it| it.project == grant.project);
-            if same_key && grant.names(&self.caller) {
+            let owner = owner.or(grants.first().map(|first| &first.project));
+            if grant.names(&self.caller) && owner.is_none_or(|owner| *owner == grant.project) {
                 grants.push(grant);
             }
         }
