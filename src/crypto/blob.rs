@@ -11,7 +11,7 @@
 //! offset  0  magic, 4B
 //!         1  format version, 01
 //!         2  suite
-//!         3  flags: bit 0 object context, bit 1 text context; all others zero
+//!         3  flags: bit 0 object context, bit 1 text context, bit 2 capsule; all others zero
 //!         4  key version, u32, big endian
 //!         8  key id, 36 characters, lower case
 //!        44  salt, 32 bytes
@@ -68,10 +68,10 @@ pub struct Place<'a> {
 
 /// What the customer binds a blob to, and has to give again to open it.
 ///
-/// In canonical form: a type byte (`00` none, `01` object, `02` text). For an object the number of
-/// pairs (u32, big endian) follows and, in the order of the names' UTF-8 bytes, each name and value
-/// as length (u32, big endian) and bytes; for a text its length and bytes. Nothing is trimmed,
-/// folded or normalized. What is empty is the same as none.
+/// In canonical form: a type byte (`00` none, `01` object, `02` text, `04` capsule). For an object the
+/// number of pairs (u32, big endian) follows and, in the order of the names' UTF-8 bytes, each name and value
+/// as length (u32, big endian) and bytes; for a text or a capsule's policy its length and bytes.
+/// Nothing is trimmed, folded or normalized. What is empty is the same as none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BoundContext(Vec<u8>);
 
@@ -108,6 +108,15 @@ impl BoundContext {
         Self(canonical)
     }
 
+    /// The policy of a capsule ([`super::capsule`]). No caller can give one, so what it seals opens
+    /// as a capsule only, never as data or as a data key.
+    pub(super) fn capsule(policy: &[u8]) -> Self {
+        let mut canonical = vec![4];
+        canonical.extend(length(policy.len()));
+        canonical.extend(policy);
+        Self(canonical)
+    }
+
     /// The canonical form.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
@@ -134,6 +143,8 @@ pub enum ContextKind {
     Object,
     /// [`BoundContext::text`].
     Text,
+    /// The policy of a capsule.
+    Capsule,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -279,6 +290,7 @@ impl<'a> Parts<'a> {
                 0 => ContextKind::None,
                 1 => ContextKind::Object,
                 2 => ContextKind::Text,
+                4 => ContextKind::Capsule,
                 _ => return None,
             },
             deployment_hint: *deployment_hint,

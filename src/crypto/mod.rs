@@ -20,6 +20,7 @@ pub mod root;
 pub mod algorithm;
 pub mod asymmetric;
 pub mod blob;
+pub mod capsule;
 pub mod mac;
 pub mod wrap;
 

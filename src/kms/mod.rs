@@ -20,7 +20,7 @@ use crate::crypto::secret::Secret;
 use crate::env::Env;
 use crate::limits;
 use crate::model::error::{Error, Result};
-use crate::model::ids::{KeyId, ProjectId, Region};
+use crate::model::ids::{AccessPointId, KeyId, ProjectId, Region};
 use crate::model::key::Key;
 use crate::model::time::Timestamp;
 use crate::outside::{Issuer, Keystone};
@@ -29,6 +29,7 @@ use crate::store::identity::WrappedProjectKey;
 use crate::store::keys::SealedMaterial;
 use crate::store::{DatabaseUrl, Options, Store, StoreError};
 
+mod accesses;
 mod bench;
 mod context;
 mod credentials;
@@ -37,6 +38,7 @@ mod metrics;
 mod refusals;
 mod throttle;
 
+pub use accesses::PolicyAccesses;
 pub use bench::Bench;
 pub use context::{Context, Note, Outcome};
 pub use credentials::{CheckedAccessKey, CheckedToken, Credentials, TokenKeys, VerifyingKey};
@@ -62,6 +64,7 @@ pub struct Kms {
     throttle: Throttle,
     refusals: RefusalMeter,
     metrics: Metrics,
+    policy_accesses: PolicyAccesses,
     slow_work: Bench,
     slow_uses: Bench,
     open_material: OpenMaterial,
@@ -163,6 +166,7 @@ impl Kms {
                 throttle,
                 refusals: RefusalMeter::default(),
                 metrics: Metrics::new(),
+                policy_accesses: PolicyAccesses::default(),
                 open_material: OpenMaterial::new(),
                 slow_work: Bench::new(limits::SLOW_AT_ONCE, limits::SLOW_WAITING),
                 slow_uses: Bench::new(limits::SLOW_AT_ONCE, limits::SLOW_USES_WAITING),
@@ -220,6 +224,11 @@ impl Kms {
     /// Counters for operators.
     pub fn metrics(&self) -> &Metrics {
         &self.metrics
+    }
+
+    /// When policies of capsules were last used.
+    pub fn policy_accesses(&self) -> &PolicyAccesses {
+        &self.policy_accesses
     }
 
     /// The outside issuers whose tokens are accepted.
@@ -404,6 +413,20 @@ impl Kms {
             .with("deployment", &self.deployment.id)
             .with("project", project.as_str())
             .with("access_key", access_key)
+    }
+
+    /// Where the private key of an access point belongs.
+    pub fn place_of_access_point(
+        &self,
+        project: &ProjectId,
+        region: &Region,
+        point: &AccessPointId,
+    ) -> Place {
+        Place::new("access_points.sealed_private")
+            .with("deployment", &self.deployment.id)
+            .with("project", project.as_str())
+            .with("region", region.as_str())
+            .with("access_point", point.as_str())
     }
 
     /// Where the private half of a key pair that signs tokens belongs.

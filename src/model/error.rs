@@ -101,6 +101,16 @@ pub enum Error {
     /// The project has as many keys as it may.
     KeyQuotaReached,
 
+    /// No such access point in the caller's project.
+    AccessPointNotFound,
+    /// No such policy of capsules in the caller's project.
+    PolicyNotFound,
+    /// The attestation cannot be read: why, completing "*attestation_document* …".
+    UnreadableAttestation(&'static str),
+    /// The attestation proves nobody whom the policy of the capsule lets in now. Which check failed
+    /// stands in the audit record alone.
+    NotAttested,
+
     /// Too many requests; try again after this.
     Throttled(Duration),
     /// Something that kmsd needs does not answer: what, for the log.
@@ -180,6 +190,10 @@ impl Error {
             Error::InvalidCiphertext => "invalid-ciphertext",
             Error::KeystoreNotFound => "keystore-not-found",
             Error::KeyQuotaReached => "key-quota-reached",
+            Error::AccessPointNotFound => "access-point-not-found",
+            Error::PolicyNotFound => "policy-not-found",
+            Error::UnreadableAttestation(_) => "unreadable-attestation",
+            Error::NotAttested => "not-attested",
             Error::Throttled(_) => "throttled",
             Error::Unavailable(_) => "unavailable",
             Error::Conflict => "conflict",

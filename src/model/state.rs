@@ -116,10 +116,17 @@ const fn row(action: Action) -> Option<[Verdict; 4]> {
         | Action::GenerateMac | Action::VerifyMac | Action::ReEncrypt
         | Action::GenerateDataKeyPair | Action::DeriveSharedSecret
                                   => Some([Allow,        IsDisabled,   IsLeaving,       NeedsMaterial]),
+        // Capsules.
+        Action::CreateDatakeyCapsule | Action::DecryptDatakeyCapsule
+                                  => Some([Allow,        IsDisabled,   IsLeaving,       NeedsMaterial]),
         // Not about one key, or (destroying) decided by the clock instead.
         Action::CreateKey | Action::ListKeys | Action::CountKeys | Action::ShowQuotas
         | Action::GenerateRandom | Action::IssueToken | Action::ValidateToken | Action::RevokeToken
         | Action::ListProjects | Action::ListDomains | Action::ShowCatalog
+        | Action::CreateAccessPoint | Action::ListAccessPoints | Action::EnableAccessPoint
+        | Action::DisableAccessPoint | Action::GetAccessPointPrivateKey | Action::DeleteAccessPoint
+        | Action::CreateKeyPolicy | Action::ListKeyPolicies | Action::ShowKeyPolicy
+        | Action::UpdateKeyPolicy | Action::DeleteKeyPolicy
         | Action::ManageIdentity | Action::ManageTokenKeys
         | Action::DestroyKey | Action::RefuseCredential => None,
     }

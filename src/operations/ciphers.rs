@@ -290,6 +290,16 @@ pub fn random(cx: &mut Context, bytes: usize) -> Result<Secret> {
 }
 
 async fn seal(cx: &Context, key: &Key, binding: &Binding, plaintext: &[u8]) -> Result<Vec<u8>> {
+    seal_bound(cx, key, &binding.context(), plaintext).await
+}
+
+/// Seals under a key's newest material, for one context.
+pub(super) async fn seal_bound(
+    cx: &Context,
+    key: &Key,
+    context: &BoundContext,
+    plaintext: &[u8],
+) -> Result<Vec<u8>> {
     let version = current(key)?;
     let material = cx.material(key, version).await?;
     let place = Place {
@@ -301,7 +311,7 @@ async fn seal(cx: &Context, key: &Key, binding: &Binding, plaintext: &[u8]) -> R
     blob::seal(
         &material,
         &place,
-        &binding.context(),
+        context,
         plaintext,
         cx.env().entropy(),
     )
@@ -324,13 +334,27 @@ async fn open_with(
     binding: &Binding,
     ciphertext: &[u8],
 ) -> Result<Secret> {
+    open_bound(cx, key, header, &binding.context(), ciphertext).await
+}
+
+/// Opens what [`seal_bound`] made with the same key and context.
+///
+/// # Errors
+/// [`Error::InvalidCiphertext`].
+pub(super) async fn open_bound(
+    cx: &Context,
+    key: &Key,
+    header: &Header,
+    context: &BoundContext,
+    ciphertext: &[u8],
+) -> Result<Secret> {
     let material = cx.material(key, header.key_version()).await?;
     let deployment = cx.kms().deployment_id();
     blob::open(
         &material,
         deployment,
         key.bound_project().as_str(),
-        &binding.context(),
+        context,
         ciphertext,
     )
     .map_err(|_| Error::InvalidCiphertext)

@@ -15,12 +15,16 @@ use sqlx::{Connection, PgPool, SqlitePool};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{MissedTickBehavior, timeout};
 
-use super::{Db, Result, Sealed, Store, StoreError, Tx, audit, identity, keys, on, read};
+use super::{
+    Db, Result, Sealed, Store, StoreError, Tx, access_points, audit, identity, key_policies, keys, on,
+    read,
+};
 use crate::limits;
 use crate::model::audit::Record;
 use crate::model::identity::{AccessKey, Domain, RoleAssignment, User};
 use crate::model::ids::{AccessKeyId, DomainId, ProjectId, UserId};
 use crate::model::key::Key;
+use crate::model::keyspace::{AccessPoint, KeyPolicy};
 
 /// How long a record may be unflushed (threat model I-45 asks for 0.2 s at most).
 const FLUSH_AFTER: Duration = Duration::from_millis(100);
@@ -54,6 +58,38 @@ pub enum Write {
         /// The version.
         material: keys::SealedMaterial,
     },
+    /// A new access point, counted against a limit if there is one.
+    InsertAccessPoint {
+        /// The access point.
+        point: Sealed<AccessPoint>,
+        /// How many the project may have in the region.
+        quota: Option<i64>,
+    },
+    /// An access point as it is from now on.
+    SaveAccessPoint {
+        /// The access point, its revision already counted up.
+        point: Sealed<AccessPoint>,
+        /// The revision that was read.
+        read: i64,
+    },
+    /// An access point's end.
+    DeleteAccessPoint(Box<AccessPoint>),
+    /// A new policy of capsules, counted against a limit if there is one.
+    InsertKeyPolicy {
+        /// The policy.
+        policy: Sealed<KeyPolicy>,
+        /// How many the project may have in the region.
+        quota: Option<i64>,
+    },
+    /// A policy as it is from now on.
+    SaveKeyPolicy {
+        /// The policy, its revision already counted up.
+        policy: Sealed<KeyPolicy>,
+        /// The revision that was read.
+        read: i64,
+    },
+    /// A policy's end.
+    DeleteKeyPolicy(Box<KeyPolicy>),
     /// A new domain.
     InsertDomain(Sealed<Domain>),
     /// A new project, with the key that stands between the root and its keys' material.
@@ -207,6 +243,12 @@ async fn apply(tx: &mut Tx<'_>, write: &Write) -> Result<()> {
         } => keys::insert(tx, key, material.as_ref(), *quota).await,
         Write::SaveKey { key, read } => keys::save(tx, key, *read).await,
         Write::InsertMaterial { key, material } => keys::insert_material(tx, key, material).await,
+        Write::InsertAccessPoint { point, quota } => access_points::insert(tx, point, *quota).await,
+        Write::SaveAccessPoint { point, read } => access_points::save(tx, point, *read).await,
+        Write::DeleteAccessPoint(point) => access_points::delete(tx, point).await,
+        Write::InsertKeyPolicy { policy, quota } => key_policies::insert(tx, policy, *quota).await,
+        Write::SaveKeyPolicy { policy, read } => key_policies::save(tx, policy, *read).await,
+        Write::DeleteKeyPolicy(policy) => key_policies::delete(tx, policy).await,
         Write::InsertDomain(domain) => identity::insert_domain(tx, domain).await,
         Write::InsertProject(project) => identity::insert_project(tx, project).await,
         Write::DeleteDomain(id) => identity::delete_domain(tx, id).await,

@@ -19,10 +19,12 @@ use crate::crypto::row::RowSeal;
 use crate::crypto::secret::Secret;
 use crate::limits;
 
+pub mod access_points;
 pub mod audit;
 mod commit;
 pub mod deployment;
 pub mod identity;
+pub mod key_policies;
 pub mod keys;
 
 pub use commit::{Durability, Write};
