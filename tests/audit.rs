@@ -91,8 +91,13 @@ async fn every_call_on_keys_leaves_its_record(db: Db) {
         };
         let body = server.body_for(call, &key).await;
         let before = count(&server).await;
+        let sent = body.clone();
         let answer = server.call(call.name, body).await;
         let body = answer.done();
+        let named = |member: &str| {
+            let id = sent[member].as_str().or(body[member].as_str());
+            id.unwrap_or_default().to_owned()
+        };
         let record = the_new_record(&server, before, call.name).await;
         let mut expected = expected(&server, call.action, &answer).await;
         if call.needs.is_some() || call.action == Action::CreateKey {
@@ -114,6 +119,16 @@ async fn every_call_on_keys_leaves_its_record(db: Db) {
             Action::CreateKey => "AES_256 ENCRYPT_DECRYPT".into(),
             Action::ScheduleKeyDeletion => "in 7 days".into(),
             Action::ReEncrypt => format!("from {}", expected.key_id),
+            Action::CreateAccessPoint
+            | Action::EnableAccessPoint
+            | Action::DisableAccessPoint
+            | Action::GetAccessPointPrivateKey
+            | Action::DeleteAccessPoint => format!("access point {}", named("access_point_id")),
+            Action::DecryptDatakeyCapsule => format!("access point {}", named("instance_id")),
+            Action::CreateKeyPolicy
+            | Action::ShowKeyPolicy
+            | Action::UpdateKeyPolicy
+            | Action::DeleteKeyPolicy => format!("key policy {}", named("policy_id")),
             _ => String::new(),
         };
         assert_eq!(record, expected, "{}", call.name);

@@ -54,6 +54,9 @@ const TABLE: &[(Action, [Cell; 4])] = &[
     (Action::ReEncrypt,            [Ok,              No("KMS.0209"),  No("KMS.0210"),  No("KMS.1301") ]),
     (Action::GenerateDataKeyPair,  [Ok,              No("KMS.0209"),  No("KMS.0210"),  No("KMS.1301") ]),
     (Action::DeriveSharedSecret,   [Ok,              No("KMS.0209"),  No("KMS.0210"),  No("KMS.1301") ]),
+    // Capsules.
+    (Action::CreateDatakeyCapsule, [Ok,              No("KMS.0209"),  No("KMS.0210"),  No("KMS.1301") ]),
+    (Action::DecryptDatakeyCapsule, [Ok,             No("KMS.0209"),  No("KMS.0210"),  No("KMS.1301") ]),
 ];
 
 /// The actions that use a key and leave it as it is; what they answer is tested with their families.
@@ -72,6 +75,8 @@ const USES: &[Action] = &[
     Action::ReEncrypt,
     Action::GenerateDataKeyPair,
     Action::DeriveSharedSecret,
+    Action::CreateDatakeyCapsule,
+    Action::DecryptDatakeyCapsule,
 ];
 
 #[test]

@@ -409,7 +409,8 @@ fn status(key: &Key) -> KeyStatus<'_> {
     }
 }
 
-fn without_nul(text: &str) -> std::result::Result<(), validator::ValidationError> {
+/// Texts that PostgreSQL cannot keep are refused.
+pub(super) fn without_nul(text: &str) -> std::result::Result<(), validator::ValidationError> {
     if text.contains('\0') {
         let fault = validator::ValidationError::new("nul");
         Err(fault.with_message("must not contain the character U+0000".into()))

@@ -2,10 +2,13 @@
 //!
 //! Bytes on the wire to verbs and back. What is decided is decided elsewhere.
 
+pub mod access_points;
 pub mod auth;
+pub mod capsules;
 pub mod ciphers;
 pub mod error;
 pub mod identity;
+pub mod key_policies;
 pub mod keys;
 pub mod routes;
 pub mod signatures;

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use super::error::{Service, render};
-use super::{auth, ciphers, identity, keys, signatures, versions};
+use super::{
+    access_points, auth, capsules, ciphers, identity, key_policies, keys, signatures, versions,
+};
 use crate::dialect::{Call, Handler, Reply, Request, handler, serve};
 use crate::kms::Kms;
 use crate::model::action::Action;
@@ -83,6 +85,22 @@ pub fn table() -> Vec<Route> {
         "POST" "get-publickey" GetPublicKey signatures::public_key;
         "POST" "generate-mac" GenerateMac signatures::generate_mac;
         "POST" "verify-mac" VerifyMac signatures::verify_mac;
+        // The trusted key space.
+        "POST" "datakey-capsule/create" CreateDatakeyCapsule capsules::create;
+        "POST" "datakey-capsule/decrypt" DecryptDatakeyCapsule capsules::decrypt;
+        "POST" "access-points" CreateAccessPoint access_points::create;
+        "GET"  "access-points" ListAccessPoints access_points::list;
+        "DELETE" "access-points/{access_point_id}" DeleteAccessPoint access_points::delete;
+        "POST" "access-points/{access_point_id}/enable" EnableAccessPoint access_points::enable;
+        "POST" "access-points/{access_point_id}/disable" DisableAccessPoint
+            access_points::disable;
+        "POST" "access-points/{access_point_id}/get-privatekey" GetAccessPointPrivateKey
+            access_points::private_key;
+        "POST" "key-policies" CreateKeyPolicy key_policies::create;
+        "GET"  "key-policies" ListKeyPolicies key_policies::list;
+        "GET"  "key-policies/{policy_id}" ShowKeyPolicy key_policies::show;
+        "PUT"  "key-policies/{policy_id}" UpdateKeyPolicy key_policies::update;
+        "DELETE" "key-policies/{policy_id}" DeleteKeyPolicy key_policies::delete;
         "GET"  "user-instances"         CountKeys            keys::count;
         "GET"  "user-quotas"            ShowQuotas           keys::quotas;
     };

@@ -1,6 +1,9 @@
+mod access_points;
 mod bad_input;
+mod capsules;
 mod ciphers;
 mod identity;
+mod key_policies;
 mod keys;
 mod lists;
 mod signatures;
