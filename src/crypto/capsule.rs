@@ -124,7 +124,10 @@ mod tests {
                 assert_eq!(open(&capsule[..len]), None);
             }
         }
-        let (other, whole) = (sealed(Policy::Rules("1.0|||")), sealed(Policy::Rules(RULES)));
+        let (other, whole) = (
+            sealed(Policy::Rules("1.0|||")),
+            sealed(Policy::Rules(RULES)),
+        );
         let moved = [split(&other).unwrap().0, split(&whole).unwrap().2].concat();
         assert_eq!(open(&moved), None);
         // The same text is another policy as an id.
@@ -149,8 +152,13 @@ mod tests {
             for flags in [0, 1, 2, 4] {
                 let mut blob = blob.to_vec();
                 blob[3] = flags;
-                let opened =
-                    blob::open(&material(), PLACE.deployment, PLACE.project, &context, &blob);
+                let opened = blob::open(
+                    &material(),
+                    PLACE.deployment,
+                    PLACE.project,
+                    &context,
+                    &blob,
+                );
                 assert_eq!(opened.err(), Some(CryptoError::Invalid));
             }
         }

@@ -105,14 +105,8 @@ pub async fn create(cx: &mut Context, request: &Request) -> Result<Reply> {
             ));
         }
     };
-    let (key, delivery, capsule) = capsules::create(
-        cx,
-        &asked.key_id.0,
-        bytes,
-        &policy,
-        recipient.as_deref(),
-    )
-    .await?;
+    let (key, delivery, capsule) =
+        capsules::create(cx, &asked.key_id.0, bytes, &policy, recipient.as_deref()).await?;
     Reply::json(
         200,
         &NewCapsule {
@@ -192,14 +186,13 @@ fn attestation_of(
         present(given.service_token),
         is_custom,
     ) {
-        (Some(_), None, false) => Ok(Attestation::Server),
+        (Some(_), None, false) => Ok(Attestation::Machine),
         (None, Some(token), false) => Ok(Attestation::Cluster(token)),
         (None, None, true) => {
             let missing = |name: &str| Error::Missing(format!("attestation_document.{name}"));
             let signature = signature.ok_or_else(|| missing("custom_signature"))?;
             let public_key = public_key.ok_or_else(|| missing("custom_public_key"))?;
-            let expire_time =
-                present(given.expire_time).ok_or_else(|| missing("expire_time"))?;
+            let expire_time = present(given.expire_time).ok_or_else(|| missing("expire_time"))?;
             Ok(Attestation::Custom {
                 expires_at: wire::seconds(&expire_time).ok_or_else(|| {
                     Error::invalid(

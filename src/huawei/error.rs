@@ -277,7 +277,9 @@ fn kms(error: &Error, action: Option<Action>) -> (u16, &'static str, String) {
             "KMS.0207",
             "no access point with this id in the project",
         ),
-        Error::PolicyNotFound => fixed(404, "KMS.0207", "no key policy with this id in the project"),
+        Error::PolicyNotFound => {
+            fixed(404, "KMS.0207", "no key policy with this id in the project")
+        }
         Error::UnreadableAttestation(why) => {
             (400, "KMS.3804", format!("attestation_document {why}"))
         }

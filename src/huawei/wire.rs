@@ -294,8 +294,7 @@ pub fn path_param<T>(
     parse: fn(String) -> std::result::Result<T, Malformed>,
 ) -> Result<T> {
     let text = request.param(name).unwrap_or_default();
-    let text =
-        unescape(text, false).ok_or_else(|| Error::invalid(name, "is not escaped UTF-8"))?;
+    let text = unescape(text, false).ok_or_else(|| Error::invalid(name, "is not escaped UTF-8"))?;
     parse(text).map_err(|form| Error::invalid(name, form.to_string()))
 }
 

@@ -34,7 +34,9 @@ impl PolicyAccesses {
     /// What is to be told.
     pub fn untold(&self) -> Vec<(Policy, Timestamp)> {
         let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.iter().map(|(policy, at)| (policy.clone(), *at)).collect()
+        seen.iter()
+            .map(|(policy, at)| (policy.clone(), *at))
+            .collect()
     }
 
     /// A use was told; a later one stays.

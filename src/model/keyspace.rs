@@ -130,7 +130,11 @@ impl Rules {
     pub fn to_text(&self) -> String {
         let millis =
             |at: Option<Timestamp>| at.map_or_else(String::new, |at| at.millis().to_string());
-        let ids: Vec<&str> = self.access_points.iter().map(AccessPointId::as_str).collect();
+        let ids: Vec<&str> = self
+            .access_points
+            .iter()
+            .map(AccessPointId::as_str)
+            .collect();
         format!(
             "{RULES_VERSION}|{}|{}|{}",
             millis(self.valid_from),

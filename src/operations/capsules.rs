@@ -38,7 +38,7 @@ pub enum Delivery {
 /// How a workload proves what it is.
 pub enum Attestation {
     /// A document that a cloud's servers get from their metadata service.
-    Server,
+    Machine,
     /// A service account token of a cluster.
     Cluster(String),
     /// A signature by the private key that was made with an access point.
@@ -168,7 +168,7 @@ async fn attested(
 ) -> Result<AccessPoint> {
     let now = now(cx);
     match attestation {
-        Attestation::Server => {
+        Attestation::Machine => {
             return Err(Error::UnreadableAttestation(
                 "holds an ecs_signature, which only the metadata service of the vendor's cloud \
                  could vouch for; use an access point of type 2 or 3",
@@ -191,21 +191,26 @@ async fn attested(
         Attestation::Cluster(token) => Some(ServiceToken::read(token).map_err(|_| {
             Error::UnreadableAttestation("holds a service_token that is no signed JWT")
         })?),
-        Attestation::Server | Attestation::Custom { .. } => None,
+        Attestation::Machine | Attestation::Custom { .. } => None,
     };
     if !rules.are_valid_at(now) {
         return not_attested(cx, "the policy is not valid at this time");
     }
     let points = access_points::named(cx, &rules.access_points).await?;
-    let claimed = points.into_iter().find(|point| match (&point.kind, attestation) {
-        (AccessPointKind::Custom { public_key, .. }, Attestation::Custom { public_key: given, .. }) => {
-            public_key == given
-        }
-        (AccessPointKind::Cluster { .. }, Attestation::Cluster(_)) => token
-            .as_ref()
-            .is_some_and(|token| token.is_meant_for(point.id.as_str())),
-        _ => false,
-    });
+    let claimed = points
+        .into_iter()
+        .find(|point| match (&point.kind, attestation) {
+            (
+                AccessPointKind::Custom { public_key, .. },
+                Attestation::Custom {
+                    public_key: given, ..
+                },
+            ) => public_key == given,
+            (AccessPointKind::Cluster { .. }, Attestation::Cluster(_)) => token
+                .as_ref()
+                .is_some_and(|token| token.is_meant_for(point.id.as_str())),
+            _ => false,
+        });
     let Some(point) = claimed else {
         return not_attested(cx, "the policy allows no such access point");
     };
@@ -276,10 +281,9 @@ impl<'a> Recipient<'a> {
             return Ok(None);
         };
         match asymmetric::kind_of_public(public_key) {
-            Ok(
-                kind
-                @ (MaterialKind::Rsa2048 | MaterialKind::Rsa3072 | MaterialKind::Rsa4096),
-            ) => Ok(Some(Self { kind, public_key })),
+            Ok(kind @ (MaterialKind::Rsa2048 | MaterialKind::Rsa3072 | MaterialKind::Rsa4096)) => {
+                Ok(Some(Self { kind, public_key }))
+            }
             _ => Err(Error::invalid(
                 "public_key",
                 "must be a public key of RSA with 2048, 3072 or 4096 bits",

@@ -308,14 +308,7 @@ pub(super) async fn seal_bound(
         key_id: key.id.as_str(),
         key_version: version,
     };
-    blob::seal(
-        &material,
-        &place,
-        context,
-        plaintext,
-        cx.env().entropy(),
-    )
-    .map_err(fault)
+    blob::seal(&material, &place, context, plaintext, cx.env().entropy()).map_err(fault)
 }
 
 async fn open(cx: &mut Context, binding: &Binding, ciphertext: &[u8]) -> Result<(Key, Secret)> {

@@ -188,7 +188,9 @@ async fn settle_refusals(kms: &Kms) -> Result<(), StoreError> {
 async fn tell_accesses(kms: &Kms) -> Result<(), StoreError> {
     for (policy, at) in kms.policy_accesses().untold() {
         let (project, region, id) = &policy;
-        kms.store().tell_policy_access(project, region, id, at).await?;
+        kms.store()
+            .tell_policy_access(project, region, id, at)
+            .await?;
         kms.policy_accesses().told(&policy, at);
     }
     Ok(())

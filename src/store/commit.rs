@@ -16,8 +16,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{MissedTickBehavior, timeout};
 
 use super::{
-    Db, Result, Sealed, Store, StoreError, Tx, access_points, audit, identity, key_policies, keys, on,
-    read,
+    Db, Result, Sealed, Store, StoreError, Tx, access_points, audit, identity, key_policies, keys,
+    on, read,
 };
 use crate::limits;
 use crate::model::audit::Record;

@@ -37,9 +37,18 @@ async fn an_access_point_of_each_type_is_registered_and_told(db: Db) {
     let mut made = Vec::new();
     for (kind, members) in [
         (1, json!({ "type": 1, "identity": "9a6b7c4e-server.1" })),
-        (2, json!({ "type": "2", "identity": PEER, "cluster_id": "c-1" })),
-        (2, json!({ "type": 2, "identity": pem, "cluster_id": "c-2", "description": "x" })),
-        (3, json!({ "type": 3, "identity": "", "description": "é".repeat(255) })),
+        (
+            2,
+            json!({ "type": "2", "identity": PEER, "cluster_id": "c-1" }),
+        ),
+        (
+            2,
+            json!({ "type": 2, "identity": pem, "cluster_id": "c-2", "description": "x" }),
+        ),
+        (
+            3,
+            json!({ "type": 3, "identity": "", "description": "é".repeat(255) }),
+        ),
     ] {
         made.push((create_point(&server, members).await, kind));
     }
@@ -84,15 +93,26 @@ async fn switching_is_told_once_and_may_be_repeated(db: Db) {
         assert_eq!(server.call(&path, named.clone()).await.ok(204), Value::Null);
         let point = list(&server, json!({})).await["access_points"][0].clone();
         assert_eq!(
-            (&point["state"], &point["lsat_modify_time"], &point["create_time"]),
-            (&json!(state), &json!(modified), &json!("2026-01-02T03:04:05Z")),
+            (
+                &point["state"],
+                &point["lsat_modify_time"],
+                &point["create_time"]
+            ),
+            (
+                &json!(state),
+                &json!(modified),
+                &json!("2026-01-02T03:04:05Z")
+            ),
             "{call}"
         );
     }
     let delete = "DELETE access-points/{access_point_id}";
     server.call(delete, named.clone()).await.ok(204);
     for call in [delete, "access-points/{access_point_id}/enable"] {
-        let said = server.call(call, named.clone()).await.refused(404, "KMS.0207");
+        let said = server
+            .call(call, named.clone())
+            .await
+            .refused(404, "KMS.0207");
         assert_eq!(said, "no access point with this id in the project");
     }
     server.stop().await;
@@ -144,7 +164,10 @@ async fn lists_are_paged_even_when_the_marker_is_gone(db: Db) {
         (json!({ "marker": "2" }), "KMS.1602"),
         (json!({ "keyspace_id": "" }), "KMS.0204"),
         (json!({ "keyspace_id": "x" }), "KMS.0308"),
-        (json!({ "keyspace_id": KEYSPACE.to_uppercase() }), "KMS.0308"),
+        (
+            json!({ "keyspace_id": KEYSPACE.to_uppercase() }),
+            "KMS.0308",
+        ),
     ] {
         let mut asked = json!({ "keyspace_id": KEYSPACE });
         for (name, value) in query.as_object().unwrap() {
@@ -162,9 +185,8 @@ async fn lists_are_paged_even_when_the_marker_is_gone(db: Db) {
 
 async fn names_are_unique_in_a_key_space(db: Db) {
     let server = TestServer::start(db).await;
-    let body = |keyspace: &str| {
-        json!({ "keyspace_id": keyspace, "access_point_name": "web", "type": 3 })
-    };
+    let body =
+        |keyspace: &str| json!({ "keyspace_id": keyspace, "access_point_name": "web", "type": 3 });
     server.call("access-points", body(KEYSPACE)).await.ok(201);
     let said = server
         .call("access-points", body(KEYSPACE))
@@ -183,10 +205,13 @@ async fn there_are_as_many_as_the_limit_allows(db: Db) {
     let server = TestServer::start(setup).await;
     let one = create_point(&server, json!({ "type": 3 })).await;
     // Counted in all key spaces.
-    create_point(&server, json!({ "type": 3, "keyspace_id": NO_ACCESS_POINT })).await;
-    let body = || {
-        json!({ "keyspace_id": KEYSPACE, "access_point_name": fresh_name("point"), "type": 3 })
-    };
+    create_point(
+        &server,
+        json!({ "type": 3, "keyspace_id": NO_ACCESS_POINT }),
+    )
+    .await;
+    let body =
+        || json!({ "keyspace_id": KEYSPACE, "access_point_name": fresh_name("point"), "type": 3 });
     let refused = server.call("access-points", body()).await;
     let said = refused.refused(400, "KMS.1105");
     assert_eq!(said, "the project has as many access points as it may");
@@ -247,11 +272,31 @@ async fn what_is_malformed_is_told_exactly(db: Db) {
         (json!({ "keyspace_id": "" }), "KMS.0204", "keyspace_id"),
         (json!({ "keyspace_id": 7 }), "KMS.0308", "keyspace_id"),
         (json!({ "keyspace_id": "x" }), "KMS.0308", "keyspace_id"),
-        (json!({ "keyspace_id": KEYSPACE.to_uppercase() }), "KMS.0308", "keyspace_id"),
-        (json!({ "access_point_name": null }), "KMS.0204", "access_point_name"),
-        (json!({ "access_point_name": "a b" }), "KMS.0308", "access_point_name"),
-        (json!({ "access_point_name": "x".repeat(256) }), "KMS.0308", "access_point_name"),
-        (json!({ "access_point_name": [] }), "KMS.0308", "access_point_name"),
+        (
+            json!({ "keyspace_id": KEYSPACE.to_uppercase() }),
+            "KMS.0308",
+            "keyspace_id",
+        ),
+        (
+            json!({ "access_point_name": null }),
+            "KMS.0204",
+            "access_point_name",
+        ),
+        (
+            json!({ "access_point_name": "a b" }),
+            "KMS.0308",
+            "access_point_name",
+        ),
+        (
+            json!({ "access_point_name": "x".repeat(256) }),
+            "KMS.0308",
+            "access_point_name",
+        ),
+        (
+            json!({ "access_point_name": [] }),
+            "KMS.0308",
+            "access_point_name",
+        ),
         (json!({ "type": null }), "KMS.0204", "type"),
         (json!({ "type": 0 }), "KMS.0308", "type"),
         (json!({ "type": 4 }), "KMS.0308", "type"),
@@ -260,19 +305,59 @@ async fn what_is_malformed_is_told_exactly(db: Db) {
         (json!({ "type": "ECS" }), "KMS.0308", "type"),
         (json!({ "type": true }), "KMS.0308", "type"),
         (json!({ "type": 1 }), "KMS.0204", "identity"),
-        (json!({ "type": 1, "identity": "a b" }), "KMS.0308", "identity"),
-        (json!({ "type": 1, "identity": "x".repeat(65) }), "KMS.0308", "identity"),
+        (
+            json!({ "type": 1, "identity": "a b" }),
+            "KMS.0308",
+            "identity",
+        ),
+        (
+            json!({ "type": 1, "identity": "x".repeat(65) }),
+            "KMS.0308",
+            "identity",
+        ),
         (json!({ "type": 1, "identity": 5 }), "KMS.0308", "identity"),
-        (json!({ "type": 1, "identity": "s", "cluster_id": "c" }), "KMS.0308", "cluster_id"),
-        (json!({ "type": 2, "cluster_id": "c" }), "KMS.0204", "identity"),
-        (json!({ "type": 2, "identity": PEER }), "KMS.0204", "cluster_id"),
-        (json!({ "type": 2, "identity": PEER, "cluster_id": "a b" }), "KMS.0308", "cluster_id"),
-        (json!({ "type": 2, "identity": "not Base64!", "cluster_id": "c" }), "KMS.0308", "identity"),
-        (json!({ "type": 2, "identity": "AAAA", "cluster_id": "c" }), "KMS.0308", "identity"),
-        (json!({ "type": 2, "identity": SECP256K1, "cluster_id": "c" }), "KMS.0308", "identity"),
+        (
+            json!({ "type": 1, "identity": "s", "cluster_id": "c" }),
+            "KMS.0308",
+            "cluster_id",
+        ),
+        (
+            json!({ "type": 2, "cluster_id": "c" }),
+            "KMS.0204",
+            "identity",
+        ),
+        (
+            json!({ "type": 2, "identity": PEER }),
+            "KMS.0204",
+            "cluster_id",
+        ),
+        (
+            json!({ "type": 2, "identity": PEER, "cluster_id": "a b" }),
+            "KMS.0308",
+            "cluster_id",
+        ),
+        (
+            json!({ "type": 2, "identity": "not Base64!", "cluster_id": "c" }),
+            "KMS.0308",
+            "identity",
+        ),
+        (
+            json!({ "type": 2, "identity": "AAAA", "cluster_id": "c" }),
+            "KMS.0308",
+            "identity",
+        ),
+        (
+            json!({ "type": 2, "identity": SECP256K1, "cluster_id": "c" }),
+            "KMS.0308",
+            "identity",
+        ),
         (json!({ "identity": PEER }), "KMS.0308", "identity"),
         (json!({ "cluster_id": "c" }), "KMS.0308", "cluster_id"),
-        (json!({ "description": "x".repeat(256) }), "KMS.0308", "description"),
+        (
+            json!({ "description": "x".repeat(256) }),
+            "KMS.0308",
+            "description",
+        ),
         (json!({ "description": "a\0b" }), "KMS.0308", "description"),
         (json!({ "description": {} }), "KMS.0308", "description"),
     ] {
@@ -284,15 +369,27 @@ async fn what_is_malformed_is_told_exactly(db: Db) {
         assert!(said.starts_with(&format!("{member} ")), "{members}: {said}");
     }
     let key = server.create("k", json!({ "key_spec": "SECP256K1" })).await;
-    let public = server.call("get-publickey", json!({ "key_id": key })).await.ok(200);
+    let public = server
+        .call("get-publickey", json!({ "key_id": key }))
+        .await
+        .ok(200);
     let body = json!({
         "keyspace_id": KEYSPACE, "access_point_name": "web", "type": 2, "cluster_id": "c",
         "identity": public["public_key"],
     });
-    let said = server.call("access-points", body).await.refused(400, "KMS.0308");
+    let said = server
+        .call("access-points", body)
+        .await
+        .refused(400, "KMS.0308");
     assert!(said.contains("which are those that sign"), "{said}");
 
-    for id in ["x", "..", "%00", &KEYSPACE.to_uppercase(), "{access_point_id}"] {
+    for id in [
+        "x",
+        "..",
+        "%00",
+        &KEYSPACE.to_uppercase(),
+        "{access_point_id}",
+    ] {
         for call in [
             "access-points/{access_point_id}/enable",
             "access-points/{access_point_id}/disable",
@@ -335,14 +432,25 @@ async fn access_points_of_others_answer_like_none_i_16(db: Db) {
         assert_eq!(answers[0], answers[1], "{call}");
     }
     let query = json!({ "keyspace_id": KEYSPACE });
-    let listed = server.call_in(project, &token, "GET access-points", query).await;
+    let listed = server
+        .call_in(project, &token, "GET access-points", query)
+        .await;
     assert_eq!(listed.ok(200)["access_points"], json!([]));
     // In another region there is none either.
     let request = server
-        .request("GET", &server.kms_path(&format!("access-points?keyspace_id={KEYSPACE}")))
+        .request(
+            "GET",
+            &server.kms_path(&format!("access-points?keyspace_id={KEYSPACE}")),
+        )
         .header("Host", "kms.region-2.example.test")
         .header("X-Auth-Token", &server.token);
-    assert_eq!(server.send(request).await.ok(200)["access_points"], json!([]));
-    assert_eq!(list(&server, json!({})).await["page_info"]["current_count"], 1);
+    assert_eq!(
+        server.send(request).await.ok(200)["access_points"],
+        json!([])
+    );
+    assert_eq!(
+        list(&server, json!({})).await["page_info"]["current_count"],
+        1
+    );
     server.stop().await;
 }

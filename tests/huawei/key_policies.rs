@@ -77,7 +77,10 @@ async fn a_policy_is_made_read_replaced_and_ended(db: Db) {
         "policy": "{\"version\":\"1.0\",\"validity_period\":{}}",
         "description": "second",
     });
-    assert_eq!(server.call(UPDATE, body).await.ok(200)["description"], "second");
+    assert_eq!(
+        server.call(UPDATE, body).await.ok(200)["description"],
+        "second"
+    );
     let found = show(&server, id).await;
     assert_eq!(found["policy"], bare);
     assert_eq!(found["description"], "second");
@@ -87,7 +90,10 @@ async fn a_policy_is_made_read_replaced_and_ended(db: Db) {
     let named = json!({ "policy_id": id });
     server.call(DELETE, named.clone()).await.ok(204);
     for call in [SHOW, DELETE] {
-        let said = server.call(call, named.clone()).await.refused(404, "KMS.0207");
+        let said = server
+            .call(call, named.clone())
+            .await
+            .refused(404, "KMS.0207");
         assert_eq!(said, "no key policy with this id in the project");
     }
     let body = json!({ "policy_id": id, "policy": "{\"version\":\"1.0\"}" });
@@ -158,7 +164,11 @@ async fn uses_of_a_policy_are_told(db: Db) {
         .call("datakey-capsule/decrypt", wrong)
         .await
         .refused(403, "KMS.0306");
-    assert_eq!(accessed().await, "2026-01-02T03:04:10Z", "a refusal is no use");
+    assert_eq!(
+        accessed().await,
+        "2026-01-02T03:04:10Z",
+        "a refusal is no use"
+    );
     let body = point.opening(&key, &made["datakey_capsule"], None);
     server.call("datakey-capsule/decrypt", body).await.ok(200);
     step(&server.kms, &mut TimeGuard::default()).await.unwrap();
@@ -177,10 +187,11 @@ async fn uses_of_a_policy_are_told(db: Db) {
 async fn names_are_unique_and_as_many_as_the_limit_allows(db: Db) {
     let setup = Setup::from(db).with("limits.key_policies_per_project", "2");
     let server = TestServer::start(setup).await;
-    let body = |keyspace: &str, name: &str| {
-        json!({ "keyspace_id": keyspace, "policy_name": name, "policy": "{\"version\":\"1.0\"}" })
-    };
-    let made = server.call("key-policies", body(KEYSPACE, "a")).await.ok(201);
+    let body = |keyspace: &str, name: &str| json!({ "keyspace_id": keyspace, "policy_name": name, "policy": "{\"version\":\"1.0\"}" });
+    let made = server
+        .call("key-policies", body(KEYSPACE, "a"))
+        .await
+        .ok(201);
     let said = server
         .call("key-policies", body(KEYSPACE, "a"))
         .await
@@ -194,7 +205,10 @@ async fn names_are_unique_and_as_many_as_the_limit_allows(db: Db) {
     let said = refused.refused(400, "KMS.1105");
     assert_eq!(said, "the project has as many key policies as it may");
     server.call(DELETE, made).await.ok(204);
-    server.call("key-policies", body(KEYSPACE, "b")).await.ok(201);
+    server
+        .call("key-policies", body(KEYSPACE, "b"))
+        .await
+        .ok(201);
     server.stop().await;
 }
 
@@ -209,7 +223,11 @@ pub fn bad_documents() -> Vec<(String, &'static str, &'static str)> {
         ("[]".to_owned(), "KMS.0308", ""),
         ("{} {}".to_owned(), "KMS.0308", ""),
         (nested, "KMS.0308", ""),
-        (r#"{"version":"1.0","version":"1.0"}"#.to_owned(), "KMS.0308", ""),
+        (
+            r#"{"version":"1.0","version":"1.0"}"#.to_owned(),
+            "KMS.0308",
+            "",
+        ),
         ("{}".to_owned(), "KMS.0204", ".version"),
     ];
     let twice = json!([NO_ACCESS_POINT, NO_ACCESS_POINT]);
@@ -218,10 +236,7 @@ pub fn bad_documents() -> Vec<(String, &'static str, &'static str)> {
         (json!({ "version": 1.0 }), ".version"),
         (json!({ "Statement": [] }), ".Statement"),
         (json!({ "validity_period": "2026" }), ".validity_period"),
-        (
-            json!({ "validity_period": {}, "validityPeriod": {} }),
-            "",
-        ),
+        (json!({ "validity_period": {}, "validityPeriod": {} }), ""),
         (
             json!({ "validity_period": { "begin": "x" } }),
             ".validity_period.begin",
@@ -244,10 +259,22 @@ pub fn bad_documents() -> Vec<(String, &'static str, &'static str)> {
             }}),
             ".validity_period.end_time",
         ),
-        (json!({ "allowed_access_point": "x" }), ".allowed_access_point"),
-        (json!({ "allowed_access_point": ["x"] }), ".allowed_access_point[0]"),
-        (json!({ "allowed_access_point": twice }), ".allowed_access_point"),
-        (json!({ "allowed_access_point": many }), ".allowed_access_point"),
+        (
+            json!({ "allowed_access_point": "x" }),
+            ".allowed_access_point",
+        ),
+        (
+            json!({ "allowed_access_point": ["x"] }),
+            ".allowed_access_point[0]",
+        ),
+        (
+            json!({ "allowed_access_point": twice }),
+            ".allowed_access_point",
+        ),
+        (
+            json!({ "allowed_access_point": many }),
+            ".allowed_access_point",
+        ),
         (
             json!({ "allowed_access_point": [NO_ACCESS_POINT] }),
             ".allowed_access_point",
@@ -279,43 +306,113 @@ async fn what_is_malformed_is_told_exactly(db: Db) {
     });
     let update = json!({ "policy_id": policy, "policy": "{\"version\":\"1.0\"}" });
     let mut tried = vec![
-        ("key-policies", json!({ "keyspace_id": null }), "KMS.0204", "keyspace_id".to_owned()),
-        ("key-policies", json!({ "keyspace_id": "x" }), "KMS.0308", "keyspace_id".into()),
-        ("key-policies", json!({ "keyspace_id": 1 }), "KMS.0308", "keyspace_id".into()),
-        ("key-policies", json!({ "policy_name": null }), "KMS.0204", "policy_name".into()),
-        ("key-policies", json!({ "policy_name": "" }), "KMS.0204", "policy_name".into()),
-        ("key-policies", json!({ "policy_name": "a b" }), "KMS.0308", "policy_name".into()),
-        ("key-policies", json!({ "policy_name": "x".repeat(256) }), "KMS.0308", "policy_name".into()),
-        ("key-policies", json!({ "policy_name": 5 }), "KMS.0308", "policy_name".into()),
-        (UPDATE, json!({ "policy_id": "x" }), "KMS.0308", "policy_id".into()),
-        (UPDATE, json!({ "policy_id": KEYSPACE.to_uppercase() }), "KMS.0308", "policy_id".into()),
+        (
+            "key-policies",
+            json!({ "keyspace_id": null }),
+            "KMS.0204",
+            "keyspace_id".to_owned(),
+        ),
+        (
+            "key-policies",
+            json!({ "keyspace_id": "x" }),
+            "KMS.0308",
+            "keyspace_id".into(),
+        ),
+        (
+            "key-policies",
+            json!({ "keyspace_id": 1 }),
+            "KMS.0308",
+            "keyspace_id".into(),
+        ),
+        (
+            "key-policies",
+            json!({ "policy_name": null }),
+            "KMS.0204",
+            "policy_name".into(),
+        ),
+        (
+            "key-policies",
+            json!({ "policy_name": "" }),
+            "KMS.0204",
+            "policy_name".into(),
+        ),
+        (
+            "key-policies",
+            json!({ "policy_name": "a b" }),
+            "KMS.0308",
+            "policy_name".into(),
+        ),
+        (
+            "key-policies",
+            json!({ "policy_name": "x".repeat(256) }),
+            "KMS.0308",
+            "policy_name".into(),
+        ),
+        (
+            "key-policies",
+            json!({ "policy_name": 5 }),
+            "KMS.0308",
+            "policy_name".into(),
+        ),
+        (
+            UPDATE,
+            json!({ "policy_id": "x" }),
+            "KMS.0308",
+            "policy_id".into(),
+        ),
+        (
+            UPDATE,
+            json!({ "policy_id": KEYSPACE.to_uppercase() }),
+            "KMS.0308",
+            "policy_id".into(),
+        ),
     ];
     for call in ["key-policies", UPDATE] {
         tried.push((call, json!({ "policy": null }), "KMS.0204", "policy".into()));
         tried.push((call, json!({ "policy": "" }), "KMS.0204", "policy".into()));
-        tried.push((call, json!({ "policy": { "version": "1.0" } }), "KMS.0308", "policy".into()));
+        tried.push((
+            call,
+            json!({ "policy": { "version": "1.0" } }),
+            "KMS.0308",
+            "policy".into(),
+        ));
         for text in [json!("x".repeat(256)), json!("a\0b"), json!(1)] {
             let members = json!({ "description": text });
             tried.push((call, members, "KMS.0308", "description".into()));
         }
         for (document, code, path) in bad_documents() {
-            tried.push((call, json!({ "policy": document }), code, format!("policy{path}")));
+            tried.push((
+                call,
+                json!({ "policy": document }),
+                code,
+                format!("policy{path}"),
+            ));
         }
     }
     for (call, members, code, member) in tried {
-        let mut body = if call == UPDATE { update.clone() } else { create.clone() };
+        let mut body = if call == UPDATE {
+            update.clone()
+        } else {
+            create.clone()
+        };
         for (name, value) in members.as_object().unwrap() {
             body[name] = value.clone();
         }
         let said = server.call(call, body).await.refused(400, code);
-        assert!(said.starts_with(&format!("{member} ")), "{call} {members}: {said}");
+        assert!(
+            said.starts_with(&format!("{member} ")),
+            "{call} {members}: {said}"
+        );
     }
     // An access point of another key space is none of this one.
     let elsewhere = json!({ "type": 3, "keyspace_id": NO_ACCESS_POINT });
     let far = create_point(&server, elsewhere).await;
     let mut body = create.clone();
     body["policy"] = json!(policy_for(&far));
-    let said = server.call("key-policies", body).await.refused(400, "KMS.0308");
+    let said = server
+        .call("key-policies", body)
+        .await
+        .refused(400, "KMS.0308");
     assert!(said.ends_with("no access point of the key space"), "{said}");
     for call in [SHOW, DELETE] {
         server
@@ -350,7 +447,10 @@ async fn policies_of_others_answer_like_none_i_16(db: Db) {
     let body = json!({
         "key_alias": fresh_name("theirs"),
     });
-    let made = server.call_in(project, &token, "create-key", body).await.ok(200);
+    let made = server
+        .call_in(project, &token, "create-key", body)
+        .await
+        .ok(200);
     let body = json!({
         "key_id": made["key_info"]["key_id"], "datakey_length": "256", "policy_id": policy,
     });
