@@ -81,7 +81,8 @@ mod tests {
     use super::*;
     use crate::crypto::blob::{self, ContextKind, Header, Place};
     use crate::crypto::material::{Material, MaterialKind};
-    use crate::crypto::testing::{Seeded, every_bit_flipped};
+    use crate::crypto::secret::Secret;
+    use crate::crypto::testing::{Seeded, every_bit_flipped, unhex};
     use std::collections::BTreeMap;
 
     const PLACE: Place<'_> = Place {
@@ -162,6 +163,66 @@ mod tests {
                 assert_eq!(opened.err(), Some(CryptoError::Invalid));
             }
         }
+    }
+
+    /// Every capsule ever committed opens, and the sealing of today gives the same bytes.
+    #[test]
+    fn the_corpus_opens() {
+        #[derive(serde::Deserialize)]
+        struct Sample {
+            kind: String,
+            material: String,
+            deployment: String,
+            project: String,
+            key_id: String,
+            key_version: u32,
+            policy_id: Option<String>,
+            rules: Option<String>,
+            plaintext: String,
+            seed: u64,
+            capsule: String,
+        }
+        let corpus = include_str!("../../tests/vectors/capsules.v1.json");
+        let corpus: Vec<Sample> = serde_json::from_str(corpus).unwrap();
+        let mut opened = 0;
+        for sample in &corpus {
+            let kind = MaterialKind::from_name(&sample.kind).unwrap();
+            if !kind.is_supported() {
+                continue;
+            }
+            let bytes = Secret::new(unhex(&sample.material));
+            let material = Material::import(kind, bytes).ok().unwrap();
+            let policy = match (&sample.policy_id, &sample.rules) {
+                (Some(id), None) => Policy::Id(id),
+                (None, Some(rules)) => Policy::Rules(rules),
+                _ => panic!("one policy"),
+            };
+            let place = Place {
+                deployment: &sample.deployment,
+                project: &sample.project,
+                key_id: &sample.key_id,
+                key_version: sample.key_version,
+            };
+            let plaintext = unhex(&sample.plaintext);
+            let mut capsule = begin(policy).unwrap();
+            let context = bound_to(&capsule);
+            let entropy = Seeded::new(sample.seed);
+            capsule.extend(blob::seal(&material, &place, &context, &plaintext, &entropy).unwrap());
+            assert_eq!(hex::encode(&capsule), sample.capsule);
+            let (beginning, found, blob) = split(&capsule).unwrap();
+            assert_eq!(found, policy);
+            let context = bound_to(beginning);
+            let secret = blob::open(
+                &material,
+                &sample.deployment,
+                &sample.project,
+                &context,
+                blob,
+            );
+            assert_eq!(secret.ok().unwrap().expose(), plaintext);
+            opened += 1;
+        }
+        assert!(opened >= 2);
     }
 
     #[test]
