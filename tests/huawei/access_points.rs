@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use kmsd::operations::identity::manage;
 use serde_json::{Value, json};
 
 use crate::support::calls::{KEYSPACE, NO_ACCESS_POINT, PEER};
-use crate::support::keyspace::{Custom, create_point, fresh_name};
+use crate::support::keyspace::{Custom, create_point, create_policy, fresh_name};
 use crate::support::{Db, Setup, TestServer, on_both};
 
 on_both!(
@@ -17,6 +18,7 @@ on_both!(
     the_private_key_is_there_as_long_as_the_access_point,
     what_is_malformed_is_told_exactly,
     access_points_of_others_answer_like_none_i_16,
+    a_project_without_keys_ends_with_what_its_key_spaces_hold,
 );
 
 /// A key on a curve that no cluster signs tokens with.
@@ -452,5 +454,20 @@ async fn access_points_of_others_answer_like_none_i_16(db: Db) {
         list(&server, json!({})).await["page_info"]["current_count"],
         1
     );
+    server.stop().await;
+}
+
+async fn a_project_without_keys_ends_with_what_its_key_spaces_hold(db: Db) {
+    let server = TestServer::start(db).await;
+    create_point(&server, json!({ "type": 3 })).await;
+    create_policy(&server, "{\"version\":\"1.0\"}").await;
+    let account = &server.account;
+    let project = account.project.name.as_str();
+    manage::remove_project(&server.kms, &account.domain, project)
+        .await
+        .unwrap();
+    let query = json!({ "keyspace_id": KEYSPACE });
+    let answer = server.call("GET access-points", query).await;
+    assert_eq!(answer.status, 401, "{}", answer.text);
     server.stop().await;
 }
