@@ -87,6 +87,7 @@ impl TimeGuard {
 pub async fn step(kms: &Arc<Kms>, guard: &mut TimeGuard) -> Result<Vec<Destroyed>, StoreError> {
     kms.throttle().forget_idle();
     settle_refusals(kms).await?;
+    tell_accesses(kms).await?;
     let now = kms.now();
 
     let mark = kms.store().high_water().await?;
@@ -324,6 +325,18 @@ async fn settle_refusals(kms: &Kms) -> Result<(), StoreError> {
             format!("{count} more from this address before"),
         );
         kms.store().record(record, kms.config().audit_uses).await?;
+    }
+    Ok(())
+}
+
+/// Tells the database when policies of capsules were used.
+async fn tell_accesses(kms: &Kms) -> Result<(), StoreError> {
+    for (policy, at) in kms.policy_accesses().untold() {
+        let (project, region, id) = &policy;
+        kms.store()
+            .tell_policy_access(project, region, id, at)
+            .await?;
+        kms.policy_accesses().told(&policy, at);
     }
     Ok(())
 }
