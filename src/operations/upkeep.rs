@@ -230,6 +230,8 @@ async fn for_keys_due(kms: &Kms, due: Due, now: Timestamp) -> Result<(), StoreEr
         };
         let is_last = page.len() < limit;
         for row in page {
+            let key = row.as_ref().map(|row| row.peek().id.to_string());
+            let key = key.unwrap_or_default();
             let did = match row {
                 Ok(row) => for_key_due(kms, due, row, now).await,
                 Err(corrupt) => Err(Error::from(corrupt)),
@@ -242,7 +244,7 @@ async fn for_keys_due(kms: &Kms, due: Due, now: Timestamp) -> Result<(), StoreEr
                     passed_over += 1;
                     kms.metrics().alarm("key-not-kept-up");
                     let what = due.action().name();
-                    tracing::error!(?error, what, "a key is due and cannot be seen to");
+                    tracing::error!(key, ?error, what, "a key is due and cannot be seen to");
                 }
             }
         }
