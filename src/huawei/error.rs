@@ -436,6 +436,10 @@ fn unfit_key(unfit: Unfit) -> (u16, &'static str, String) {
         Unfit::NoPublicHalf => ("KMS.0331", "a symmetric key has no public half"),
         Unfit::CannotWrap => ("KMS.0325", "an asymmetric key cannot wrap data keys"),
         Unfit::NotForAgreement => ("KMS.0308", "the key is not for agreeing on secrets"),
+        Unfit::OfImportedMaterial => (
+            "KMS.0308",
+            "imported material is not copied to other regions",
+        ),
         Unfit::InKeystore => (
             "KMS.0308",
             "the key is in a dedicated keystore, which its material cannot leave",

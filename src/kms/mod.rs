@@ -397,6 +397,26 @@ impl Kms {
         })
     }
 
+    /// The other keys of the same id: the primary and the replicas of a multi-region key, also
+    /// those that leave.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], or [`Error::Internal`] when a seal does not fit.
+    pub async fn copies(&self, key: &Key) -> Result<Vec<Key>> {
+        let mut copies = Vec::new();
+        if key.primary_region.is_none() {
+            return Ok(copies);
+        }
+        for row in self.store.list_copies(&key.id).await? {
+            let sealing = self.project_key(&row.peek().project).await?;
+            let copy = row.open(sealing.row())?;
+            if copy.region != key.region {
+                copies.push(copy);
+            }
+        }
+        Ok(copies)
+    }
+
     /// What was imported, as it is to be saved. The same change saves the key.
     ///
     /// # Errors

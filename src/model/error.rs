@@ -200,6 +200,8 @@ pub enum Unfit {
     NotForAgreement,
     /// It is in a dedicated keystore, which its material cannot leave.
     InKeystore,
+    /// Its material is the customer's, and is not copied.
+    OfImportedMaterial,
 }
 
 /// Which rule of tags is broken.
