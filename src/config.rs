@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
+use crate::hsm::ClusterSettings;
 use crate::model::ids::Region;
 use crate::outside::{IssuerSettings, KeystoneSettings};
 use crate::store::{DatabaseUrl, Durability};
@@ -44,6 +45,7 @@ struct Settings {
     compatibility: Compatibility,
     issuers: Vec<IssuerSettings>,
     keystone: Option<KeystoneSettings>,
+    hsm_clusters: Vec<ClusterSettings>,
     enclave_roots: Vec<PathBuf>,
 }
 
@@ -70,6 +72,7 @@ impl Default for Settings {
             compatibility: Compatibility::default(),
             issuers: Vec::new(),
             keystone: None,
+            hsm_clusters: Vec::new(),
             enclave_roots: Vec::new(),
         }
     }
@@ -115,6 +118,10 @@ pub enum LogFormat {
 pub struct Limits {
     /// Keys that a project may have in a region.
     pub keys_per_project: u64,
+    /// Access points that a project may have in a region.
+    pub access_points_per_project: u64,
+    /// Policies of capsules that a project may have in a region.
+    pub key_policies_per_project: u64,
     /// Calls that a project may make in a second (threat model I-50).
     pub calls_per_second: u32,
     /// Refused credentials of one source in a minute, beyond which it waits (I-9).
@@ -127,6 +134,8 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             keys_per_project: 100_000,
+            access_points_per_project: 1000,
+            key_policies_per_project: 1000,
             calls_per_second: 0,
             refusals_per_minute: 60,
             connections: 10_000,
@@ -252,6 +261,8 @@ pub struct Config {
     pub issuers: Vec<IssuerSettings>,
     /// An outside Keystone, until it is opened.
     pub keystone: Option<KeystoneSettings>,
+    /// Clusters of hardware security modules, of which keystores can be made.
+    pub hsm_clusters: Vec<ClusterSettings>,
     /// PEM files of the root certificates of enclaves that are believed.
     pub enclave_roots: Vec<PathBuf>,
     /// Whether this is `kmsd dev`: throw-away, loopback only.
@@ -569,6 +580,14 @@ impl Settings {
         if let Some(keystone) = &self.keystone {
             keep(keystone.check());
         }
+        for (at, cluster) in self.hsm_clusters.iter().enumerate() {
+            keep(cluster.check());
+            keep(secrets_are_private(&cluster.pin_file));
+            let others = &self.hsm_clusters[..at];
+            if others.iter().any(|other| other.id == cluster.id) {
+                keep(Err(format!("hsm_clusters: {} is there twice", cluster.id)));
+            }
+        }
         match (listen, operators, database, regions, public_url) {
             (Ok(listen), Ok(operators_listen), Ok(database), Ok(regions), Ok(public_url))
                 if faults.is_empty() =>
@@ -611,6 +630,7 @@ impl Settings {
                     list_without_spec: self.compatibility.list_keys_without_spec,
                     issuers: self.issuers,
                     keystone: self.keystone,
+                    hsm_clusters: self.hsm_clusters,
                     enclave_roots: self.enclave_roots,
                     dev: false,
                 })

@@ -10,6 +10,7 @@ pub mod limits;
 pub mod model;
 
 pub mod crypto;
+pub mod hsm;
 pub mod outside;
 pub mod store;
 
@@ -17,7 +18,7 @@ pub mod kms;
 pub mod operations;
 
 pub mod dialect;
-mod signed;
+pub mod signed;
 
 pub mod aws;
 pub mod huawei;

@@ -10,7 +10,7 @@ use kmsd::model::identity::Role;
 use kmsd::operations::upkeep::{TimeGuard, step};
 use serde_json::{Value, json};
 
-use crate::support::calls::{self, KEY_CALLS};
+use crate::support::calls::{self, CLUSTER, KEY_CALLS};
 use crate::support::signing::Signer;
 use crate::support::{Answer, Db, START, TestServer, on_both, password_login};
 
@@ -89,10 +89,16 @@ async fn every_call_on_keys_leaves_its_record(db: Db) {
             Some(state) => server.key_for(call, state, call.name).await,
             None => call.name.to_owned(),
         };
-        let body = server.body_for(call, &key).await;
+        let sent = server.body_for(call, &key).await;
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let keystore = text(&sent["keystore_id"]);
         let before = count(&server).await;
-        let answer = server.call(call.name, body).await;
+        let answer = server.call(call.name, sent.clone()).await;
         let body = answer.done();
+        let named = |member: &str| {
+            let id = sent[member].as_str().or(body[member].as_str());
+            id.unwrap_or_default().to_owned()
+        };
         let record = the_new_record(&server, before, call.name).await;
         let mut expected = expected(&server, call.action, &answer).await;
         if call.needs.is_some() || call.action == Action::CreateKey {
@@ -105,9 +111,17 @@ async fn every_call_on_keys_leaves_its_record(db: Db) {
         // One more than what brought the key into its state.
         expected.revision = match (call.action, call.needs) {
             (action, _) if action.effect() == Effect::Reads => 0,
+            // The key itself stays as it is.
+            (Action::CreateGrant | Action::RevokeGrant | Action::RetireGrant, _) => 0,
             (Action::CreateKey, _) => 1,
             // Copied first.
             (Action::UpdatePrimaryRegion, _) => 3,
+            // They take away what a change before brought.
+            (Action::DeleteTag | Action::DeleteAliases, _) => 3,
+            (Action::ImportKeyMaterial, _) => 2,
+            (Action::DeleteKeyMaterial, _) => 3,
+            (Action::UpdateRotationInterval | Action::DisableKeyRotation, _) => 3,
+            (Action::RotateKeyOnDemand, _) => 4,
             (_, Some("2")) => 2,
             (_, Some(_)) => 3,
             (_, None) => 0,
@@ -115,11 +129,49 @@ async fn every_call_on_keys_leaves_its_record(db: Db) {
         expected.detail = match call.action {
             Action::CreateKey => "AES_256 ENCRYPT_DECRYPT".into(),
             Action::ScheduleKeyDeletion => "in 7 days".into(),
+            Action::CreateTag | Action::ChangeTags => "put \"env\"".into(),
+            Action::DeleteTag => "remove \"a b/c\"".into(),
+            Action::CreateAlias | Action::DeleteAliases => format!("alias/{}", expected.key_id),
+            Action::MoveAlias => {
+                let holder = format!("alias/{} from ", expected.key_id);
+                assert!(record.detail.starts_with(&holder), "{}", record.detail);
+                record.detail.clone()
+            }
             Action::ReEncrypt => format!("from {}", expected.key_id),
+            Action::CreateKeystore => {
+                format!(
+                    "keystore {} of {CLUSTER}",
+                    text(&body["keystore"]["keystore_id"])
+                )
+            }
+            Action::EnableKeystore | Action::DisableKeystore => format!("keystore {keystore}"),
+            Action::DeleteKeystore => format!("keystore {keystore} of {CLUSTER}"),
             Action::ReplicateKey => {
                 format!("to region-2 in project {}", server.account.project.id)
             }
             Action::UpdatePrimaryRegion => "to region-2".into(),
+            Action::CreateGrant | Action::RevokeGrant | Action::RetireGrant => {
+                let id = [&body["grant_id"], &sent["grant_id"]]
+                    .into_iter()
+                    .find_map(Value::as_str);
+                let (id, to) = (id.unwrap(), calls::GRANTEE);
+                format!("grant {id} to user {to}: Encrypt")
+            }
+            Action::ImportKeyMaterial => "version 1".into(),
+            Action::DeleteKeyMaterial => "1 dropped".into(),
+            Action::RotateKeyOnDemand => "to version 2".into(),
+            Action::EnableKeyRotation => "every 365 days".into(),
+            Action::UpdateRotationInterval => "every 90 days".into(),
+            Action::CreateAccessPoint
+            | Action::EnableAccessPoint
+            | Action::DisableAccessPoint
+            | Action::GetAccessPointPrivateKey
+            | Action::DeleteAccessPoint => format!("access point {}", named("access_point_id")),
+            Action::DecryptDatakeyCapsule => format!("access point {}", named("instance_id")),
+            Action::CreateKeyPolicy
+            | Action::ShowKeyPolicy
+            | Action::UpdateKeyPolicy
+            | Action::DeleteKeyPolicy => format!("key policy {}", named("policy_id")),
             _ => String::new(),
         };
         assert_eq!(record, expected, "{}", call.name);

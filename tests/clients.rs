@@ -4,8 +4,11 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use crate::huawei::keystores;
+use crate::support::calls::{CLUSTER, CLUSTER_CA};
+use crate::support::imports::{FIRST, unbase64};
 use crate::support::process::{self, Process, exports, kmsd};
-use crate::support::{Db, new_postgres_database, run};
+use crate::support::{Db, TestServer, new_postgres_database, run};
 
 #[test]
 fn huaweis_sdk_on_sqlite() {
@@ -15,6 +18,16 @@ fn huaweis_sdk_on_sqlite() {
 #[test]
 fn huaweis_sdk_on_postgres() {
     against_dev("huawei_sdk.py", Db::Postgres);
+}
+
+#[test]
+fn huaweis_sdk_on_keystores_on_sqlite() {
+    run(against_an_hsm("huawei_sdk_keystores.py", Db::Sqlite));
+}
+
+#[test]
+fn huaweis_sdk_on_keystores_on_postgres() {
+    run(against_an_hsm("huawei_sdk_keystores.py", Db::Postgres));
 }
 
 #[test]
@@ -66,6 +79,28 @@ fn an_independent_reader_of_ciphertexts() {
     drive_with("blob_reader.py", &["--selftest"], &[]);
 }
 
+/// And one that was made just now, by a key whose material was imported: whoever has the material can
+/// read what was encrypted with it, without kmsd.
+#[test]
+fn an_independent_reader_with_imported_material() {
+    run(async {
+        let server = TestServer::start(Db::Sqlite).await;
+        let key = server.external("mine").await;
+        let body = serde_json::json!({ "key_id": key, "plain_text": "card=4111" });
+        let made = server.call("encrypt-data", body).await.ok(200);
+        let arguments = [
+            hex::encode(FIRST),
+            server.kms.deployment_id().to_owned(),
+            server.account.project.id.to_string(),
+            hex::encode(unbase64(&made["cipher_text"])),
+        ];
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let said = drive_with("blob_reader.py", &arguments, &[]);
+        assert_eq!(said.trim(), hex::encode("card=4111"));
+        server.stop().await;
+    });
+}
+
 /// A suite that needs nothing but what `kmsd dev` prints.
 fn against_dev(suite: &str, db: Db) {
     let (mut kmsd, settings) = dev(db, &[]);
@@ -86,6 +121,23 @@ fn dev(db: Db, arguments: &[&str]) -> (Process, Vec<(String, String)>) {
     let mut kmsd = Process::start(command.stderr(Stdio::null()));
     let settings = exports(&kmsd.lines_until("AWS_ACCOUNT_ID_2"));
     (kmsd, settings)
+}
+
+/// A kmsd with a PKCS#11 token.
+async fn against_an_hsm(suite: &'static str, db: Db) {
+    let all = keystores::fixture(db).await;
+    let settings = [
+        ("KMS_ENDPOINT", all.server.url("")),
+        ("KMS_PROJECT_ID", all.server.account.project.id.to_string()),
+        ("KMS_TOKEN", all.server.token.clone()),
+        ("KMS_HSM_CLUSTER", keystores::HSM.to_owned()),
+        ("KMS_HSM_CLUSTER_2", CLUSTER.to_owned()),
+        ("KMS_HSM_CA", CLUSTER_CA.to_owned()),
+    ]
+    .map(|(name, value)| (name.to_owned(), value));
+    let driven = actix_web::rt::task::spawn_blocking(move || drive(suite, &settings));
+    driven.await.unwrap();
+    all.stop().await;
 }
 
 /// A kmsd that trusts a real Keystone, whose answers it believes for so many seconds.
@@ -146,7 +198,7 @@ fn drive(suite: &str, settings: &[(String, String)]) {
     drive_with(suite, &[], settings);
 }
 
-fn drive_with(suite: &str, arguments: &[&str], settings: &[(String, String)]) {
+fn drive_with(suite: &str, arguments: &[&str], settings: &[(String, String)]) -> String {
     let mut command = Command::new(python());
     command
         .arg(clients().join(suite))
@@ -156,6 +208,7 @@ fn drive_with(suite: &str, arguments: &[&str], settings: &[(String, String)]) {
     let (succeeded, said) = process::run(&mut command);
     println!("{said}");
     assert!(succeeded, "{suite} failed:\n{said}");
+    said
 }
 
 fn make_private(file: &Path) {

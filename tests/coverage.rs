@@ -8,7 +8,7 @@ use kmsd::dialect::{Body, Reply};
 use kmsd::huawei::error::{Service, render};
 use kmsd::huawei::routes::{Kind, table};
 use kmsd::model::action::Action;
-use kmsd::model::error::{Error, Unfit};
+use kmsd::model::error::{Error, ImportFault, TagFault, Unfit, Unrotatable};
 use kmsd::model::ids::Region;
 use kmsd::model::spec::Family;
 use kmsd::model::state::{KeyState, Verdict};
@@ -25,7 +25,30 @@ const NOT_ABOUT_ONE_KEY: &[(Action, &str)] = &[
     (Action::CountKeys, "about all keys of a project"),
     (Action::ShowQuotas, "about the project"),
     (Action::GenerateRandom, "about no key at all"),
+    (Action::CreateKeystore, "the keystore is not there yet"),
+    (Action::ListKeystores, "about all keystores of a project"),
+    (Action::ShowKeystore, "about a keystore"),
+    (Action::EnableKeystore, "about a keystore"),
+    (Action::DisableKeystore, "about a keystore"),
+    (Action::DeleteKeystore, "about a keystore"),
+    (Action::CreatePin, "about no key at all"),
     (Action::ListRegions, "about the deployment"),
+    (Action::ListRetirableGrants, "about the caller"),
+    (Action::ListProjectTags, "about all keys of a project"),
+    (Action::ListKeysByTags, "about all keys of a project"),
+    (Action::AddDefaultKey, "the key is not there yet"),
+    // The trusted key space.
+    (Action::CreateAccessPoint, "about an access point"),
+    (Action::ListAccessPoints, "about a key space"),
+    (Action::EnableAccessPoint, "about an access point"),
+    (Action::DisableAccessPoint, "about an access point"),
+    (Action::GetAccessPointPrivateKey, "about an access point"),
+    (Action::DeleteAccessPoint, "about an access point"),
+    (Action::CreateKeyPolicy, "about a policy"),
+    (Action::ListKeyPolicies, "about a key space"),
+    (Action::ShowKeyPolicy, "about a policy"),
+    (Action::UpdateKeyPolicy, "about a policy"),
+    (Action::DeleteKeyPolicy, "about a policy"),
     (Action::IssueToken, "about a token"),
     (Action::ValidateToken, "about a token"),
     (Action::RevokeToken, "about a token"),
@@ -35,6 +58,8 @@ const NOT_ABOUT_ONE_KEY: &[(Action, &str)] = &[
     (Action::ManageIdentity, "about users and what they have"),
     (Action::ManageTokenKeys, "about the keys of tokens"),
     (Action::DestroyKey, "decided by the clock"),
+    (Action::RotateKey, "decided by the clock"),
+    (Action::ExpireKeyMaterial, "decided by the clock"),
     (Action::RefuseCredential, "about nobody"),
 ];
 
@@ -48,7 +73,13 @@ const WITHOUT_ROUTE: &[(Action, &str)] = &[
         Action::ManageTokenKeys,
         "the operator's, on the command line",
     ),
+    (Action::AddDefaultKey, "the operator's, on the command line"),
     (Action::DestroyKey, "kmsd's own, when a day comes"),
+    (Action::RotateKey, "kmsd's own, by plan"),
+    (
+        Action::ExpireKeyMaterial,
+        "kmsd's own, when its time is over",
+    ),
     (
         Action::RefuseCredential,
         "what a call becomes that has no caller",
@@ -201,6 +232,11 @@ fn refusals() -> Vec<(&'static str, Error)> {
         ("NotRevocable", Error::NotRevocable),
         ("KeyNotFound", Error::KeyNotFound),
         ("DefaultKey", Error::DefaultKey),
+        ("NotGranted", Error::NotGranted(Action::Encrypt)),
+        ("GrantNotFound", Error::GrantNotFound),
+        ("GrantOfAnotherKey", Error::GrantOfAnotherKey),
+        ("GrantsNothing", Error::GrantsNothing),
+        ("GrantQuotaReached", Error::GrantQuotaReached),
         ("NameTaken", Error::NameTaken),
         ("ReservedName", Error::ReservedName),
         (
@@ -234,14 +270,86 @@ fn refusals() -> Vec<(&'static str, Error)> {
         ("MacDoesNotHold", Error::MacDoesNotHold),
         ("IncorrectKey", Error::IncorrectKey),
         ("DryRun", Error::DryRun),
+        ("RotationIsOn", Error::RotationIsOn),
+        ("RotationIsOff", Error::RotationIsOff),
         ("KeystoreNotFound", Error::KeystoreNotFound),
+        (
+            "KeystoreKindNotOffered",
+            Error::KeystoreKindNotOffered("CDMS"),
+        ),
+        ("KeystoreDisabled", Error::KeystoreDisabled),
+        ("KeystoreNotEmpty", Error::KeystoreNotEmpty),
+        ("ClusterTaken", Error::ClusterTaken),
+        ("NoImportIntoKeystore", Error::NoImportIntoKeystore),
         ("KeyQuotaReached", Error::KeyQuotaReached),
+        ("TagNotFound", Error::TagNotFound),
+        ("TooManyTags", Error::TooManyTags(20)),
+        ("AliasNotFound", Error::AliasNotFound),
+        ("AliasTaken", Error::AliasTaken),
+        ("TooManyAliases", Error::TooManyAliases(50)),
+        ("AccessPointNotFound", Error::AccessPointNotFound),
+        ("PolicyNotFound", Error::PolicyNotFound),
+        ("UnreadableAttestation", Error::UnreadableAttestation("x")),
+        ("NotAttested", Error::NotAttested),
         ("Throttled", Error::Throttled(Duration::from_secs(1))),
         ("Unavailable", Error::Unavailable(text())),
         ("Conflict", Error::Conflict),
         ("Internal", Error::Internal(text())),
     ];
+    for fault in [
+        TagFault::Key,
+        TagFault::KeyTooLong,
+        TagFault::Value,
+        TagFault::ValueTooLong,
+        TagFault::Empty,
+        TagFault::ListSize,
+        TagFault::List,
+        TagFault::TooManyValues,
+        TagFault::Search,
+        TagFault::MatchKey,
+        TagFault::MatchValue,
+        TagFault::Matches,
+        TagFault::PageOfCount,
+    ] {
+        all.push(("UnfitTags", Error::UnfitTags(fault, text(), "x")));
+    }
+    for fault in [
+        ImportFault::NotExternal,
+        ImportFault::HasMaterial,
+        ImportFault::OneWaits,
+        ImportFault::IsThere,
+        ImportFault::TooMany,
+        ImportFault::OnReplica,
+        ImportFault::TokenExpired,
+        ImportFault::TokenInvalid,
+        ImportFault::TokenOfAnotherKey,
+        ImportFault::ExpiryPassed,
+        ImportFault::Stays,
+        ImportFault::DoesNotUnwrap,
+        ImportFault::WrongLength(32),
+        ImportFault::Differs,
+        ImportFault::NoPrivateKey,
+        ImportFault::BadPrivateKey,
+        ImportFault::TemporaryKeyLength(32),
+    ] {
+        all.push(("Import", Error::Import(fault)));
+    }
+    for why in [
+        Unrotatable::External,
+        Unrotatable::NothingWaits,
+        Unrotatable::NotExternal,
+        Unrotatable::Rsa,
+        Unrotatable::Asymmetric,
+        Unrotatable::Mac,
+        Unrotatable::InKeystore,
+        Unrotatable::Replica,
+    ] {
+        all.push(("CannotRotate", Error::CannotRotate(why)));
+    }
     for member in [
+        "import_token",
+        "encrypted_privatekey",
+        "rotation_interval",
         "key_id",
         "sequence",
         "key_alias",
@@ -250,7 +358,12 @@ fn refusals() -> Vec<(&'static str, Error)> {
         "pending_days",
         "limit",
         "marker",
+        "action",
+        "offset",
+        "alias",
         "origin",
+        "grantee_principal",
+        "grant_id",
     ] {
         all.push(("Invalid", Error::invalid(member, "x")));
     }
@@ -310,7 +423,7 @@ fn every_code_that_is_sent_is_in_the_document() {
     let document = include_str!("../openapi.yaml");
     let mut missing = BTreeSet::new();
     for (name, error) in refusals() {
-        for action in [None, Some(Action::CreateKey)] {
+        for action in [None, Some(Action::CreateKey), Some(Action::ListKeysByTags)] {
             let reply = render(&error, action, Service::Kms);
             let body = body_of(&reply);
             let code = body["error"]["error_code"].as_str().unwrap().to_owned();

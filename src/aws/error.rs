@@ -10,7 +10,7 @@ use super::wire::MEDIA_TYPE;
 use crate::dialect::{Body, Reply};
 use crate::kms::Context;
 use crate::model::action::Action;
-use crate::model::error::{Error, Unfit};
+use crate::model::error::{Error, ImportFault, TagFault, Unfit, Unrotatable};
 use crate::model::ids::KeyId;
 use crate::model::state::Verdict;
 
@@ -221,6 +221,50 @@ fn tell(error: &Error, action: Option<Action>, subject: &Subject) -> Told {
         Error::AttestationRefused(why) => {
             validation(format!("Recipient.AttestationDocument is not valid: {why}"))
         }
+        Error::NotGranted(action) => refused("AccessDeniedException", denied(*action, subject)),
+        Error::GrantNotFound => fixed("NotFoundException", "Grant ID is not found"),
+        Error::GrantOfAnotherKey => fixed("NotFoundException", "the grant is one of another key"),
+        Error::GrantsNothing => {
+            validation("a grant of nothing but CreateGrant opens nothing".into())
+        }
+        Error::GrantQuotaReached => fixed(
+            "LimitExceededException",
+            "the key has as many grants as it may",
+        ),
+        Error::Import(fault) => import_fault(*fault, arn),
+        Error::CannotRotate(why) => cannot_rotate(*why, arn),
+        Error::RotationIsOn | Error::RotationIsOff => {
+            refused("UnsupportedOperationException", String::new())
+        }
+        Error::KeystoreKindNotOffered(_) => {
+            refused("CloudHsmClusterNotFoundException", String::new())
+        }
+        Error::KeystoreDisabled => {
+            refused("KMSInvalidStateException", format!("{arn} is unavailable."))
+        }
+        Error::KeystoreNotEmpty => refused("CustomKeyStoreHasCMKsException", String::new()),
+        Error::ClusterTaken => refused("CloudHsmClusterInUseException", String::new()),
+        Error::NoImportIntoKeystore => fixed(
+            "UnsupportedOperationException",
+            "keys of imported material cannot be in a custom key store",
+        ),
+        Error::UnfitTags(fault, ..) => refused("TagException", tag_fault(*fault).to_owned()),
+        Error::TagNotFound => refused("TagException", String::new()),
+        Error::TooManyTags(_) => fixed("TagException", "Too many tags"),
+        Error::AliasNotFound => refused("NotFoundException", format!("Alias {arn} is not found.")),
+        Error::AliasTaken => refused(
+            "AlreadyExistsException",
+            format!("An alias with the name {arn} already exists"),
+        ),
+        Error::TooManyAliases(most) => refused(
+            "LimitExceededException",
+            format!("a key has at most {most} aliases"),
+        ),
+        // Of what this dialect has no words for.
+        Error::AccessPointNotFound
+        | Error::PolicyNotFound
+        | Error::UnreadableAttestation(_)
+        | Error::NotAttested => refused("NotFoundException", String::new()),
         Error::KeystoreNotFound => refused("CustomKeyStoreNotFoundException", String::new()),
         Error::KeyQuotaReached => fixed(
             "LimitExceededException",
@@ -280,6 +324,85 @@ fn unfit_key(unfit: Unfit, action: Option<Action>, arn: &str) -> Told {
         status: 400,
         kind,
         text: format!("{arn} key usage is {usage} which is not valid for {operation}."),
+    }
+}
+
+fn import_fault(fault: ImportFault, arn: &str) -> Told {
+    let (kind, text) = match fault {
+        ImportFault::NotExternal => (
+            "UnsupportedOperationException",
+            format!("{arn} origin is AWS_KMS which is not valid for this operation."),
+        ),
+        ImportFault::OnReplica => (
+            "UnsupportedOperationException",
+            format!("{arn} is not a multi-region primary key."),
+        ),
+        ImportFault::HasMaterial | ImportFault::IsThere | ImportFault::OneWaits => (
+            "KMSInvalidStateException",
+            format!("{arn} has key material, or some that is pending rotation."),
+        ),
+        ImportFault::TooMany => ("LimitExceededException", String::new()),
+        ImportFault::TokenExpired => ("ExpiredImportTokenException", String::new()),
+        ImportFault::TokenInvalid | ImportFault::TokenOfAnotherKey => {
+            ("InvalidImportTokenException", String::new())
+        }
+        ImportFault::ExpiryPassed => (
+            "ValidationException",
+            "ValidTo must be in the future".to_owned(),
+        ),
+        ImportFault::Stays => (
+            "UnsupportedOperationException",
+            format!("{arn} keeps its key material."),
+        ),
+        ImportFault::DoesNotUnwrap => ("InvalidCiphertextException", String::new()),
+        ImportFault::WrongLength(_)
+        | ImportFault::Differs
+        | ImportFault::NoPrivateKey
+        | ImportFault::BadPrivateKey
+        | ImportFault::TemporaryKeyLength(_) => ("IncorrectKeyMaterialException", String::new()),
+    };
+    Told {
+        status: 400,
+        kind,
+        text,
+    }
+}
+
+fn cannot_rotate(why: Unrotatable, arn: &str) -> Told {
+    let (kind, text) = match why {
+        Unrotatable::External => (
+            "UnsupportedOperationException",
+            format!("{arn} origin is EXTERNAL which is not valid for this operation."),
+        ),
+        Unrotatable::NotExternal => (
+            "UnsupportedOperationException",
+            format!("{arn} origin is AWS_KMS which is not valid for this operation."),
+        ),
+        Unrotatable::NothingWaits => (
+            "KMSInvalidStateException",
+            format!("No available key material pending rotation for the key: {arn}."),
+        ),
+        Unrotatable::Replica => (
+            "UnsupportedOperationException",
+            format!("{arn} is not a multi-region primary key."),
+        ),
+        // No text (contract, section 1.4).
+        Unrotatable::Rsa | Unrotatable::Asymmetric | Unrotatable::Mac | Unrotatable::InKeystore => {
+            ("UnsupportedOperationException", String::new())
+        }
+    };
+    Told {
+        status: 400,
+        kind,
+        text,
+    }
+}
+
+const fn tag_fault(fault: TagFault) -> &'static str {
+    match fault {
+        TagFault::ListSize => "Too many tags",
+        TagFault::List => "Duplicate tag keys",
+        _ => "a tag is not valid",
     }
 }
 

@@ -7,6 +7,7 @@ use super::wire::{Seconds, answer, decode, nothing};
 use crate::dialect::{Reply, Request};
 use crate::kms::{Context, material_kind};
 use crate::model::error::{Error, Result};
+use crate::model::ids::KeystoreId;
 use crate::model::key::Key;
 use crate::model::spec::{KeySpec, KeyUsage, Origin};
 use crate::model::state::{KeyState, Verdict};
@@ -198,6 +199,7 @@ pub async fn create(cx: &mut Context, request: &Request) -> Result<Reply> {
         origin,
         description: asked.description.unwrap_or_default(),
         enterprise_project: "0".into(),
+        keystore: KeystoreId::built_in(),
     };
     let key = keys::create(cx, new).await?;
     answer(&InKeyMetadata {

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use super::error::{Service, render};
-use super::{auth, ciphers, identity, keys, replicas, signatures, versions};
+use super::{
+    access_points, aliases, auth, capsules, ciphers, grants, identity, key_policies, keys,
+    keystores, materials, replicas, rotation, signatures, tags, versions,
+};
 use crate::dialect::{Call, Handler, Reply, Request, handler, serve};
 use crate::kms::Kms;
 use crate::model::action::Action;
@@ -48,9 +51,14 @@ pub fn table() -> Vec<Route> {
     use Action::*;
     macro_rules! key_calls {
         ($($method:literal $name:literal $action:ident $function:path;)*) => {
+            project_calls! { $($method "/kms/" $name $action $function;)* }
+        };
+    }
+    macro_rules! project_calls {
+        ($($method:literal $folder:literal $name:literal $action:ident $function:path;)*) => {
             vec![$(Route {
                 method: $method,
-                path: concat!("/v1.0/{project_id}/kms/", $name),
+                path: concat!("/v1.0/{project_id}", $folder, $name),
                 service: Service::Kms,
                 kind: Kind::Guarded($action, handler($function)),
             }),*]
@@ -83,9 +91,60 @@ pub fn table() -> Vec<Route> {
         "POST" "get-publickey" GetPublicKey signatures::public_key;
         "POST" "generate-mac" GenerateMac signatures::generate_mac;
         "POST" "verify-mac" VerifyMac signatures::verify_mac;
+        "POST" "create-grant" CreateGrant grants::create;
+        "POST" "list-grants" ListGrants grants::list;
+        "POST" "list-retirable-grants" ListRetirableGrants grants::list_retirable;
+        "POST" "revoke-grant" RevokeGrant grants::revoke;
+        "POST" "retire-grant" RetireGrant grants::retire;
+        // Tags and aliases. `resource_instances` is a word of the path, though the vendor's SDK
+        // has a place for it.
+        "POST"   "{key_id}/tags"             CreateTag       tags::create;
+        "POST"   "{key_id}/tags/action"      ChangeTags      tags::change;
+        "DELETE" "{key_id}/tags/{key}"       DeleteTag       tags::delete;
+        "GET"    "{key_id}/tags"             ListTags        tags::list;
+        "GET"    "tags"                      ListProjectTags tags::list_of_project;
+        "POST"   "resource_instances/action" ListKeysByTags  tags::find;
+        "POST"   "aliases"                   CreateAlias     aliases::create;
+        "GET"    "aliases"                   ListAliases     aliases::list;
+        "POST"   "alias/associate"           MoveAlias       aliases::associate;
+        "DELETE" "aliases"                   DeleteAliases   aliases::delete;
+        "POST" "get-parameters-for-import"    GetImportParameters    materials::parameters;
+        "POST" "import-key-material"          ImportKeyMaterial      materials::import;
+        "POST" "delete-imported-key-material" DeleteKeyMaterial      materials::delete;
+        "POST" "rotate-on-demand"             RotateKeyOnDemand      rotation::on_demand;
+        "POST" "enable-key-rotation"          EnableKeyRotation      rotation::enable;
+        "POST" "update-key-rotation-interval" UpdateRotationInterval rotation::set_interval;
+        "POST" "disable-key-rotation"         DisableKeyRotation     rotation::disable;
+        "POST" "get-key-rotation-status"      GetRotationStatus      rotation::status;
+        // The trusted key space.
+        "POST" "datakey-capsule/create" CreateDatakeyCapsule capsules::create;
+        "POST" "datakey-capsule/decrypt" DecryptDatakeyCapsule capsules::decrypt;
+        "POST" "access-points" CreateAccessPoint access_points::create;
+        "GET"  "access-points" ListAccessPoints access_points::list;
+        "DELETE" "access-points/{access_point_id}" DeleteAccessPoint access_points::delete;
+        "POST" "access-points/{access_point_id}/enable" EnableAccessPoint access_points::enable;
+        "POST" "access-points/{access_point_id}/disable" DisableAccessPoint
+            access_points::disable;
+        "POST" "access-points/{access_point_id}/get-privatekey" GetAccessPointPrivateKey
+            access_points::private_key;
+        "POST" "key-policies" CreateKeyPolicy key_policies::create;
+        "GET"  "key-policies" ListKeyPolicies key_policies::list;
+        "GET"  "key-policies/{policy_id}" ShowKeyPolicy key_policies::show;
+        "PUT"  "key-policies/{policy_id}" UpdateKeyPolicy key_policies::update;
+        "DELETE" "key-policies/{policy_id}" DeleteKeyPolicy key_policies::delete;
         "GET"  "user-instances"         CountKeys            keys::count;
         "GET"  "user-quotas"            ShowQuotas           keys::quotas;
+        // Keystores and PINs.
+        "POST" "create-pin" CreatePin keystores::create_pin;
     };
+    rows.extend(project_calls! {
+        "POST"   "/keystores" "" CreateKeystore keystores::create;
+        "GET"    "/keystores" "" ListKeystores keystores::list;
+        "GET"    "/keystores" "/{keystore_id}" ShowKeystore keystores::show;
+        "DELETE" "/keystores" "/{keystore_id}" DeleteKeystore keystores::delete;
+        "POST"   "/keystores" "/{keystore_id}/enable" EnableKeystore keystores::enable;
+        "POST"   "/keystores" "/{keystore_id}/disable" DisableKeystore keystores::disable;
+    });
     let iam = |method, path, kind| Route {
         method,
         path,

@@ -2,15 +2,20 @@
 
 use std::borrow::Cow;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde::de::{self, DeserializeOwned, Deserializer, Visitor};
 use serde_json::{Map, Value};
 use validator::{Validate, ValidationErrors, ValidationErrorsKind};
+use zeroize::Zeroizing;
 
 use crate::dialect::Request;
 use crate::json::Object;
+use crate::limits;
+use crate::model::alias::AliasUrn;
 use crate::model::error::{Error, Result};
-use crate::model::ids::{AliasName, KeyId};
+use crate::model::ids::{AliasName, KeyId, Malformed};
 use crate::model::key::KeyRef;
 use crate::model::time::Timestamp;
 use crate::signed::unescape;
@@ -34,15 +39,22 @@ const MOST_QUERY_ROWS: usize = 1000;
 /// member that is wrong.
 pub fn decode<Q: DeserializeOwned + Validate>(request: &Request) -> Result<Q> {
     let members = body(request)?;
-    let members = present(members);
-    let decoded: Q = serde_path_to_error::deserialize(Value::Object(members)).map_err(|error| {
-        let path = error.path().to_string();
-        refusal_of(path, &error.into_inner().to_string())
-    })?;
+    let decoded: Q = from_members(present(members))?;
     decoded
         .validate()
         .map_err(|faults| first_fault(&faults, ""))?;
     Ok(decoded)
+}
+
+/// Reads members into a type; a refusal names the one that is wrong.
+///
+/// # Errors
+/// [`Error::Missing`], [`Error::Invalid`].
+pub fn from_members<Q: DeserializeOwned>(members: Map<String, Value>) -> Result<Q> {
+    serde_path_to_error::deserialize(Value::Object(members)).map_err(|error| {
+        let path = error.path().to_string();
+        refusal_of(path, &error.into_inner().to_string())
+    })
 }
 
 /// The members of a request's body.
@@ -192,6 +204,40 @@ impl<'de> Deserialize<'de> for NumberText {
     }
 }
 
+/// Which page of a list is asked for: how many rows to leave out, and how many to show at most.
+///
+/// # Errors
+/// [`Error::Invalid`] when one of the two is not a number.
+pub fn page(limit: Option<&NumberText>, marker: Option<&NumberText>) -> Result<(u64, u32)> {
+    let limit = match limit {
+        None => limits::PAGE_ROWS,
+        Some(text) => match text.number() {
+            // More than a page holds is asked for by some clients, and is no fault.
+            Some(limit) if limit >= 1 => u32::try_from(limit)
+                .unwrap_or(limits::PAGE_ROWS)
+                .min(limits::PAGE_ROWS),
+            _ => return Err(Error::invalid("limit", "must be a number of at least 1")),
+        },
+    };
+    let offset = match marker {
+        None => 0,
+        Some(text) => text
+            .number()
+            .ok_or_else(|| Error::invalid("marker", "must be a number of at least 0"))?,
+    };
+    Ok((offset, limit))
+}
+
+/// What a page says of the next: its marker, empty when there is none, and `truncated`.
+pub fn page_end(offset: u64, shown: usize, total: u64) -> (String, &'static str) {
+    let next = offset.saturating_add(u64::try_from(shown).unwrap_or(u64::MAX));
+    if shown > 0 && next < total {
+        (next.to_string(), "true")
+    } else {
+        (String::new(), "false")
+    }
+}
+
 /// The id of a key, and nothing else: what most calls take.
 #[derive(Clone, Debug)]
 pub struct KeyIdText(pub KeyRef);
@@ -212,30 +258,30 @@ pub struct KeyRefText(pub KeyRef);
 impl<'de> Deserialize<'de> for KeyRefText {
     fn deserialize<D: Deserializer<'de>>(from: D) -> std::result::Result<Self, D::Error> {
         let text = String::deserialize(from)?;
-        let alias = text
-            .strip_prefix("alias/")
-            .or_else(|| {
-                // kms:<region>:<domain_id>:alias:<name>
-                let mut parts = text.splitn(5, ':');
-                let is_urn = parts.next() == Some("kms");
-                let (_region, _domain) = (parts.next()?, parts.next()?);
-                (is_urn && parts.next() == Some("alias")).then_some(())?;
-                parts.next()
-            })
-            .map(ToOwned::to_owned);
-        match alias {
-            Some(name) => AliasName::parse(name)
+        if let Some(name) = text.strip_prefix("alias/") {
+            return AliasName::parse(name)
                 .map(|name| Self(KeyRef::Alias(name)))
-                .map_err(de::Error::custom),
-            None => KeyId::parse(text)
-                .map(|id| Self(KeyRef::Id(id)))
-                .map_err(|_| {
-                    de::Error::custom(
-                        "must be a lower-case key id, alias/ and a name, or an alias URN",
-                    )
-                }),
+                .map_err(de::Error::custom);
         }
+        if let Some(urn) = AliasUrn::parse(&text) {
+            return Ok(Self(KeyRef::Urn(urn)));
+        }
+        KeyId::parse(text)
+            .map(|id| Self(KeyRef::Id(id)))
+            .map_err(|_| {
+                de::Error::custom("must be a lower-case key id, alias/ and a name, or an alias URN")
+            })
     }
+}
+
+/// The key that the route's `{key_id}` names: an id, and nothing else.
+///
+/// # Errors
+/// [`Error::Invalid`] of `key_id`.
+pub fn key_in_path(request: &Request) -> Result<KeyRef> {
+    KeyId::parse(request.param("key_id").unwrap_or_default())
+        .map(KeyRef::Id)
+        .map_err(|form| Error::invalid("key_id", form.to_string()))
 }
 
 /// The serial number that a client may give a request: 36 bytes (contract, section 1.7). It is
@@ -264,6 +310,59 @@ pub fn millis_or_empty(at: Option<Timestamp>) -> String {
     at.map_or_else(String::new, millis)
 }
 
+/// A parameter of the route, decoded and checked.
+///
+/// # Errors
+/// [`Error::Invalid`] when it has another form.
+pub fn path_param<T>(
+    request: &Request,
+    name: &str,
+    parse: fn(String) -> std::result::Result<T, Malformed>,
+) -> Result<T> {
+    let text = request.param(name).unwrap_or_default();
+    let text = unescape(text, false).ok_or_else(|| Error::invalid(name, "is not escaped UTF-8"))?;
+    parse(text).map_err(|form| Error::invalid(name, form.to_string()))
+}
+
+/// A time as the vendor writes it, `2026-01-02T03:04:05Z`, and in no other way.
+pub fn seconds(text: &str) -> Option<Timestamp> {
+    Timestamp::parse_iso(text).filter(|at| at.iso_seconds() == text)
+}
+
+/// A public key that somebody sent: SubjectPublicKeyInfo in PEM, or its DER in Base64. `None` when it
+/// is neither; whether it is a key is not looked at.
+pub fn public_key(text: &str) -> Option<Vec<u8>> {
+    let text = text.trim();
+    let base64 = match text.strip_prefix("-----BEGIN PUBLIC KEY-----") {
+        Some(rest) => rest.strip_suffix("-----END PUBLIC KEY-----")?,
+        None => text,
+    };
+    let base64: String = base64.split_ascii_whitespace().collect();
+    STANDARD.decode(base64).ok().filter(|der| !der.is_empty())
+}
+
+/// PEM (RFC 7468) with the line ends that the vendor sends.
+pub fn pem(label: &str, der: &[u8]) -> Zeroizing<String> {
+    let base64 = Zeroizing::new(STANDARD.encode(der));
+    // With room for all of it the text is never moved, so no unwiped copy stays.
+    let room = base64.len() + base64.len().div_ceil(64) * 2 + 2 * (label.len() + 20);
+    let mut text = Zeroizing::new(String::with_capacity(room));
+    for part in ["-----BEGIN ", label, "-----\r\n"] {
+        text.push_str(part);
+    }
+    let mut rest = base64.as_str();
+    while !rest.is_empty() {
+        let (line, after) = rest.split_at(rest.len().min(64));
+        text.push_str(line);
+        text.push_str("\r\n");
+        rest = after;
+    }
+    for part in ["-----END ", label, "-----\r\n"] {
+        text.push_str(part);
+    }
+    text
+}
+
 /// A parameter of the query, decoded.
 ///
 /// # Errors
@@ -289,13 +388,12 @@ pub fn query_param(request: &Request, name: &str) -> Result<Option<String>> {
 ///
 /// # Errors
 /// [`Error::Invalid`].
-pub fn key_in_path(request: &Request, repeated: Option<&str>) -> Result<KeyRef> {
-    let text = request.param("key_id").unwrap_or_default();
-    let id = KeyId::parse(text).map_err(|form| Error::invalid("key_id", form.to_string()))?;
-    if repeated.is_some_and(|repeated| repeated != text) {
+pub fn key_in_path_and_body(request: &Request, repeated: Option<&str>) -> Result<KeyRef> {
+    let key = key_in_path(request)?;
+    if repeated.is_some_and(|repeated| repeated != key.to_string()) {
         return Err(Error::invalid("key_id", "is another in the path"));
     }
-    Ok(KeyRef::Id(id))
+    Ok(key)
 }
 
 /// Which rows a query asks for, by `offset` and `limit`.
@@ -360,11 +458,13 @@ mod tests {
         let parse = |text: &str| serde_json::from_value::<KeyRefText>(text.into());
         let id = "0d0466b0-e727-4d9c-b35d-f84bb474a37f";
         assert!(matches!(parse(id).unwrap().0, KeyRef::Id(_)));
-        for alias in ["alias/orders", "kms:eu-1:a81c5e20:alias:orders"] {
-            match parse(alias).unwrap().0 {
-                KeyRef::Alias(name) => assert_eq!(name.as_str(), "orders"),
-                KeyRef::Id(_) => panic!("{alias}"),
-            }
+        match parse("alias/orders").unwrap().0 {
+            KeyRef::Alias(name) => assert_eq!(name.as_str(), "orders"),
+            other => panic!("{other:?}"),
+        }
+        match parse("kms:eu-1:a81c5e20:alias:orders").unwrap().0 {
+            KeyRef::Urn(urn) => assert_eq!(urn.to_string(), "kms:eu-1:a81c5e20:alias:orders"),
+            other => panic!("{other:?}"),
         }
         for bad in [
             "orders",

@@ -9,13 +9,18 @@ use super::Kms;
 use crate::crypto::keyring::ProjectKey;
 use crate::crypto::material::Material;
 use crate::env::Env;
+use crate::limits;
 use crate::model::access::{self, Permitted};
 use crate::model::action::{Action, Effect};
+use crate::model::alias::Alias;
 use crate::model::caller::Caller;
-use crate::model::error::{Error, Result};
+use crate::model::error::{Error, ImportFault, Result};
+use crate::model::grant::Grant;
 use crate::model::identity::Project;
-use crate::model::ids::{KeyId, Region};
+use crate::model::ids::{AliasName, DomainId, KeyId, KeystoreId, ProjectId, Region};
 use crate::model::key::{Key, KeyRef};
+use crate::model::keystore::Keystore;
+use crate::model::spec::Origin;
 use crate::model::state::Verdict;
 use crate::model::time::Timestamp;
 use crate::store::{Sealed, Write};
@@ -28,6 +33,7 @@ pub struct Context {
     region: Region,
     now: Timestamp,
     permitted: Option<Permitted>,
+    grants: Option<Vec<Grant>>,
     writes: Vec<Write>,
     forgets: bool,
     note: Note,
@@ -50,8 +56,24 @@ pub struct Note {
     pub key_id: String,
     /// Its revision after a change.
     pub revision: i64,
+    /// Through which grants, and to whose keys, the caller came who needed them.
+    pub access: Vec<String>,
     /// What else matters, in words.
     pub detail: String,
+}
+
+impl Note {
+    /// All that the record will say in words.
+    pub fn words(&self) -> String {
+        let detail = Some(&self.detail).filter(|detail| !detail.is_empty());
+        let words: Vec<&str> = self
+            .access
+            .iter()
+            .chain(detail)
+            .map(String::as_str)
+            .collect();
+        words.join("; ")
+    }
 }
 
 impl Context {
@@ -70,6 +92,7 @@ impl Context {
             region,
             now,
             permitted: None,
+            grants: None,
             writes: Vec::new(),
             forgets: false,
             note: Note::default(),
@@ -142,16 +165,31 @@ impl Context {
     /// together, permitted, and in a state that allows the action, in this order.
     ///
     /// # Errors
-    /// [`Error::KeyNotFound`] when there is none in the caller's project, or its day has come;
-    /// [`Error::Forbidden`]; [`Error::DefaultKey`]; [`Error::WrongState`].
+    /// [`Error::KeyNotFound`] when there is none in the caller's project and no grant of another
+    /// project's key names them, or its day has come; [`Error::Forbidden`]; [`Error::NotGranted`];
+    /// [`Error::DefaultKey`]; [`Error::Import`] when the action is about imported material and the
+    /// key's is not; [`Error::WrongState`].
     pub async fn key(&mut self, reference: &KeyRef) -> Result<Key> {
+        self.key_for(self.action, reference).await
+    }
+
+    /// The same, for a part of the call that is an action of its own: roles must reach the call's
+    /// action, a grant must open the part.
+    ///
+    /// # Errors
+    /// As [`Self::key`].
+    pub async fn key_for(&mut self, part: Action, reference: &KeyRef) -> Result<Key> {
         self.note.key_id = reference.to_string();
-        let id = self.resolve(reference)?.clone();
-        let key = self.find(&id).await?;
-        self.note.key_id = key.id.to_string();
-        self.permit()?;
+        let id = self.resolve(reference).await?;
+        let key = self.find(part, &id).await?;
+        if !matches!(reference, KeyRef::Id(_)) {
+            self.note.access.push(format!("by {reference}"));
+        }
         if key.is_default() && !self.action.fits_default_key() {
             return Err(Error::DefaultKey);
+        }
+        if self.action.is_about_imports() && key.origin != Origin::External {
+            return Err(Error::Import(ImportFault::NotExternal));
         }
         match key.state.permits(self.action) {
             Some(Verdict::Allow) => Ok(key),
@@ -163,29 +201,122 @@ impl Context {
         }
     }
 
-    /// The key of this id in the caller's project, while its day has not come.
-    async fn find(&self, id: &KeyId) -> Result<Key> {
-        let project = &self.project()?.id;
-        let row = self
+    /// The key of this id, permitted: in the caller's own project by their roles, else by grants;
+    /// in another project by grants alone, and for whom none of them names it is not there (I-19).
+    /// Grants are read only when they decide.
+    async fn find(&mut self, part: Action, id: &KeyId) -> Result<Key> {
+        let own = self.project()?.id.clone();
+        let grants;
+        let key = match self.load(&own, id).await? {
+            Some(key) => {
+                if let Some(permitted) = access::decide(&self.caller, self.action) {
+                    self.permitted = Some(permitted);
+                    self.grants = None;
+                    return Ok(key);
+                }
+                grants = self.grants_naming_caller(id, Some(&own)).await?;
+                if grants.is_empty() {
+                    return Err(Error::Forbidden(self.action));
+                }
+                key
+            }
+            None => {
+                grants = self.grants_naming_caller(id, None).await?;
+                let owner = &grants.first().ok_or(Error::KeyNotFound)?.project;
+                self.load(owner, id).await?.ok_or(Error::KeyNotFound)?
+            }
+        };
+        if key.project != own {
+            self.note.access.push(format!("key of {}", key.project));
+        }
+        let (permitted, grant) = access::decide_by_grants(&self.caller, part, &grants)
+            .ok_or(Error::NotGranted(self.action))?;
+        self.note.access.push(format!("by grant {}", grant.id));
+        self.permitted = Some(permitted);
+        self.grants = Some(grants);
+        Ok(key)
+    }
+
+    /// The key of this id in a project, while its day has not come.
+    async fn load(&mut self, project: &ProjectId, id: &KeyId) -> Result<Option<Key>> {
+        let found = self.kms.store().find_key(project, &self.region, id).await?;
+        let Some(row) = found else { return Ok(None) };
+        let key = row.open(self.kms.project_key(project).await?.row())?;
+        let now = self.kms.deadline_now();
+        if key.is_gone(now) {
+            return Ok(None);
+        }
+        self.note.key_id = key.id.to_string();
+        Ok(Some(key.as_of(now)))
+    }
+
+    /// The grants on the key of this id that name the caller, of one owner: the one given, else
+    /// whoever has such a key.
+    async fn grants_naming_caller(
+        &self,
+        id: &KeyId,
+        owner: Option<&ProjectId>,
+    ) -> Result<Vec<Grant>> {
+        let rows = self
             .kms
             .store()
-            .find_key(project, &self.region, id)
-            .await?
-            .ok_or(Error::KeyNotFound)?;
-        let key = row.open(self.kms.project_key(project).await?.row())?;
-        if key.is_gone(self.kms.deadline_now()) {
-            return Err(Error::KeyNotFound);
+            .grants_concerning(&self.caller, &self.region, id)
+            .await?;
+        let mut grants: Vec<Grant> = Vec::with_capacity(rows.len());
+        for row in rows {
+            let sealing = self.kms.project_key(&row.peek().project).await?;
+            let grant = row.open(sealing.row())?;
+            let owner = owner.or(grants.first().map(|first| &first.project));
+            if grant.names(&self.caller) && owner.is_none_or(|owner| *owner == grant.project) {
+                grants.push(grant);
+            }
         }
-        Ok(key)
+        Ok(grants)
+    }
+
+    /// The grants that name the caller, when it was by one of them and not by a role that they
+    /// were permitted to have the key.
+    pub fn grants(&self) -> Option<&[Grant]> {
+        self.grants.as_deref()
+    }
+
+    /// The domain that owns a key.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when it cannot be read.
+    pub async fn domain_of(&self, key: &Key) -> Result<DomainId> {
+        let own = self.project()?;
+        if key.project == own.id {
+            return Ok(own.domain.clone());
+        }
+        let row = self.kms.store().find_project(&key.project).await?;
+        let missing = || Error::Internal(format!("key {} has no project", key.id));
+        Ok(row.ok_or_else(missing)?.open(self.kms.key().row())?.domain)
     }
 
     /// One version of a key's material, opened. Whoever holds a key has asked for it through
     /// [`Self::key`], so its state allows the action.
     ///
     /// # Errors
-    /// As [`Kms::material`].
+    /// As [`Kms::material`]; [`Error::KeystoreDisabled`] when it is in a keystore that is.
     pub async fn material(&self, key: &Key, version: u32) -> Result<Arc<Material>> {
+        if !key.keystore.is_built_in() {
+            let (project, region) = (&key.project, &key.region);
+            let keystore = self.kms.keystore(project, region, &key.keystore).await?;
+            if !keystore.enabled {
+                return Err(Error::KeystoreDisabled);
+            }
+        }
         self.kms.material(key, version).await
+    }
+
+    /// A keystore of the caller's project.
+    ///
+    /// # Errors
+    /// [`Error::KeystoreNotFound`] when there is none in the caller's project.
+    pub async fn keystore(&self, id: &KeystoreId) -> Result<Keystore> {
+        let project = &self.project()?.id;
+        self.kms.keystore(project, &self.region, id).await
     }
 
     /// Keeps a new key to be stored with the answer.
@@ -247,34 +378,20 @@ impl Context {
         }
     }
 
-    /// The other keys of the same id: the primary and the replicas of a multi-region key, also
-    /// those that leave.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`], or [`Error::Internal`] when a seal does not fit.
-    pub async fn copies(&self, key: &Key) -> Result<Vec<Key>> {
-        let mut copies = Vec::new();
-        if key.primary_region.is_none() {
-            return Ok(copies);
-        }
-        for row in self.kms.store().list_copies(&key.id).await? {
-            let sealing = self.kms.project_key(&row.peek().project).await?;
-            let copy = row.open(sealing.row())?;
-            if copy.region != key.region {
-                copies.push(copy);
-            }
-        }
-        Ok(copies)
-    }
-
     /// Keeps a changed key to be saved with the answer, if nobody changes it meanwhile.
     ///
     /// # Errors
     /// [`Error::Unavailable`] when the project's key cannot be had.
     pub async fn save(&mut self, key: &mut Key) -> Result<()> {
-        self.save_beside(key).await?;
-        self.note.revision = key.revision;
+        let write = self.kms.saved(key).await?;
+        self.change(key, vec![write]);
         Ok(())
+    }
+
+    /// Keeps all that a change of a key consists of, its save among it.
+    pub fn change(&mut self, key: &Key, writes: Vec<Write>) {
+        self.note.revision = key.revision;
+        self.writes.extend(writes);
     }
 
     /// The same for a key that changes beside the one that the call is about: its replica.
@@ -282,12 +399,21 @@ impl Context {
     /// # Errors
     /// As [`Self::save`].
     pub async fn save_beside(&mut self, key: &mut Key) -> Result<()> {
-        let read = key.revision;
-        key.revision += 1;
+        let write = self.kms.saved(key).await?;
+        self.writes.push(write);
+        Ok(())
+    }
+
+    /// Keeps a new grant on a key to be stored with the answer, if nobody changes the key meanwhile.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when the project's key cannot be had.
+    pub async fn insert_grant(&mut self, key: &Key, grant: Grant) -> Result<()> {
         let sealing = self.kms.project_key(&key.project).await?;
-        self.writes.push(Write::SaveKey {
-            key: Sealed::new(key.clone(), sealing.row()),
-            read,
+        self.writes.push(Write::InsertGrant {
+            grant: Box::new(Sealed::new(grant, sealing.row())),
+            key_revision: key.revision,
+            quota: i64::try_from(limits::GRANTS_PER_KEY).unwrap_or(i64::MAX),
         });
         Ok(())
     }
@@ -337,11 +463,36 @@ impl Context {
         self.note
     }
 
-    fn resolve<'r>(&self, reference: &'r KeyRef) -> Result<&'r KeyId> {
-        match reference {
-            KeyRef::Id(id) => Ok(id),
-            // Alias resources come with their own operations; until then there are none to find.
-            KeyRef::Alias(_) => Err(Error::KeyNotFound),
-        }
+    /// The id of the key that a reference stands for. An alias may be moved between this and the
+    /// reading of its key; it cannot point to nothing, for the schema binds it to a key.
+    async fn resolve(&self, reference: &KeyRef) -> Result<KeyId> {
+        let name = match reference {
+            KeyRef::Id(id) => return Ok(id.clone()),
+            KeyRef::Alias(name) => name,
+            KeyRef::Urn(urn) => {
+                // Another region or account is no place where this call could look.
+                if urn.region != self.region || urn.domain != self.project()?.domain {
+                    return Err(Error::KeyNotFound);
+                }
+                &urn.name
+            }
+        };
+        let alias = self.alias(name).await?.ok_or(Error::KeyNotFound)?;
+        Ok(alias.key)
+    }
+
+    /// The alias of this name in the caller's project, while its key's day has not come.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when its row cannot be trusted, [`Error::Unavailable`].
+    pub async fn alias(&self, name: &AliasName) -> Result<Option<Alias>> {
+        let project = &self.project()?.id;
+        let row = self
+            .kms
+            .store()
+            .find_alias(project, &self.region, name, self.kms.deadline_now())
+            .await?;
+        let sealing = self.project_key().await?;
+        Ok(row.map(|row| row.open(sealing.row())).transpose()?)
     }
 }

@@ -20,24 +20,30 @@ use crate::crypto::sealed::Context as Place;
 use crate::crypto::secret::Secret;
 use crate::env::Env;
 use crate::limits;
+use crate::model::audit::Record;
 use crate::model::error::{Error, Result};
-use crate::model::ids::{KeyId, ProjectId, Region};
+use crate::model::ids::{AccessPointId, KeyId, KeystoreId, ProjectId, Region};
 use crate::model::key::Key;
+use crate::model::keystore::Keystore;
+use crate::model::material::ImportedMaterial;
 use crate::model::time::Timestamp;
 use crate::outside::{Issuer, Keystone};
 use crate::store::deployment::Deployment;
 use crate::store::identity::WrappedProjectKey;
 use crate::store::keys::SealedMaterial;
-use crate::store::{DatabaseUrl, Options, Store, StoreError};
+use crate::store::{DatabaseUrl, Options, Sealed, Store, StoreError, Write};
 
+mod accesses;
 mod bench;
 mod context;
 mod credentials;
+mod hsm;
 mod material;
 mod metrics;
 mod refusals;
 mod throttle;
 
+pub use accesses::PolicyAccesses;
 pub use bench::Bench;
 pub use context::{Context, Note, Outcome};
 pub use credentials::{CheckedAccessKey, CheckedToken, Credentials, TokenKeys, VerifyingKey};
@@ -63,11 +69,13 @@ pub struct Kms {
     throttle: Throttle,
     refusals: RefusalMeter,
     metrics: Metrics,
+    policy_accesses: PolicyAccesses,
     slow_work: Bench,
     slow_uses: Bench,
     open_material: OpenMaterial,
     issuers: Vec<Issuer>,
     keystone: Option<Keystone>,
+    clusters: hsm::Clusters,
     enclave_roots: Roots,
     /// The latest time that destruction has believed, in milliseconds (threat model 5.5).
     high_water: AtomicI64,
@@ -152,6 +160,7 @@ impl Kms {
             .take()
             .map(|keystone| Keystone::open(keystone).map_err(StartError))
             .transpose()?;
+        let clusters = hsm::Clusters::open(&config.hsm_clusters).map_err(StartError)?;
         let enclave_roots = read_enclave_roots(&config.enclave_roots)?;
         let throttle = Throttle::new(&config.limits, &env);
         Ok((
@@ -166,11 +175,13 @@ impl Kms {
                 throttle,
                 refusals: RefusalMeter::default(),
                 metrics: Metrics::new(),
+                policy_accesses: PolicyAccesses::default(),
                 open_material: OpenMaterial::new(),
                 slow_work: Bench::new(limits::SLOW_AT_ONCE, limits::SLOW_WAITING),
                 slow_uses: Bench::new(limits::SLOW_AT_ONCE, limits::SLOW_USES_WAITING),
                 issuers,
                 keystone,
+                clusters,
                 enclave_roots,
                 high_water,
                 clock_in_order: AtomicBool::new(true),
@@ -224,6 +235,11 @@ impl Kms {
     /// Counters for operators.
     pub fn metrics(&self) -> &Metrics {
         &self.metrics
+    }
+
+    /// When policies of capsules were last used.
+    pub fn policy_accesses(&self) -> &PolicyAccesses {
+        &self.policy_accesses
     }
 
     /// The outside issuers whose tokens are accepted.
@@ -349,6 +365,91 @@ impl Kms {
         self.open_material.of(self, key, version).await
     }
 
+    /// Everything that was ever imported into a key, the oldest first, as it was when the key was
+    /// read: every change of it changes the key.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] when the key has changed since; [`Error::Internal`] when a row's seal does
+    /// not fit; [`Error::Unavailable`] when the database does not answer.
+    pub async fn imported_materials(&self, key: &Key) -> Result<Vec<ImportedMaterial>> {
+        let sealing = self.project_key(&key.project).await?;
+        let rows = self.store.imported_materials(key).await?;
+        if !self.store.is_unchanged(key).await? {
+            return Err(Error::Conflict);
+        }
+        rows.into_iter()
+            .map(|row| Ok(row.open(sealing.row())?))
+            .collect()
+    }
+
+    /// A changed key as it is to be saved, if nobody changes it meanwhile: its revision is counted
+    /// up and its row sealed anew.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when the project's key cannot be had.
+    pub async fn saved(&self, key: &mut Key) -> Result<Write> {
+        let sealing = self.project_key(&key.project).await?;
+        let read = key.revision;
+        key.revision += 1;
+        Ok(Write::SaveKey {
+            key: Sealed::new(key.clone(), sealing.row()),
+            read,
+        })
+    }
+
+    /// The other keys of the same id: the primary and the replicas of a multi-region key, also
+    /// those that leave.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], or [`Error::Internal`] when a seal does not fit.
+    pub async fn copies(&self, key: &Key) -> Result<Vec<Key>> {
+        let mut copies = Vec::new();
+        if key.primary_region.is_none() {
+            return Ok(copies);
+        }
+        for row in self.store.list_copies(&key.id).await? {
+            let sealing = self.project_key(&row.peek().project).await?;
+            let copy = row.open(sealing.row())?;
+            if copy.region != key.region {
+                copies.push(copy);
+            }
+        }
+        Ok(copies)
+    }
+
+    /// What was imported, as it is to be saved. The same change saves the key.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when the project's key cannot be had.
+    pub async fn saved_material(&self, material: &ImportedMaterial) -> Result<Write> {
+        let sealing = self.project_key(&material.project).await?;
+        let sealed = Sealed::new(material.clone(), sealing.row());
+        Ok(Write::SaveImported(Box::new(sealed)))
+    }
+
+    /// Carries out a change and keeps its record; material that it drops is let go of.
+    ///
+    /// # Errors
+    /// As [`Store::commit`].
+    pub async fn commit(
+        &self,
+        writes: Vec<Write>,
+        record: Record,
+    ) -> std::result::Result<(), StoreError> {
+        let dropped: Vec<(Box<Key>, u32)> = writes
+            .iter()
+            .filter_map(|write| match write {
+                Write::DropMaterial { key, version } => Some((key.clone(), *version)),
+                _ => None,
+            })
+            .collect();
+        let done = self.store.commit(writes, record).await;
+        for (key, version) in dropped {
+            self.open_material.close(&key, version).await;
+        }
+        done
+    }
+
     /// Seals one version of a key's material, for where it will be stored.
     ///
     /// # Errors
@@ -369,6 +470,21 @@ impl Kms {
             sealed: material.seal(sealing.wrap(), place, self.env.entropy()),
             created_at: now,
         })
+    }
+
+    /// A keystore, by its whole identity.
+    ///
+    /// # Errors
+    /// [`Error::KeystoreNotFound`]; [`Error::Internal`] when its row cannot be trusted.
+    pub async fn keystore(
+        &self,
+        project: &ProjectId,
+        region: &Region,
+        id: &KeystoreId,
+    ) -> Result<Keystore> {
+        let found = self.store.find_keystore(project, region, id).await?;
+        let row = found.ok_or(Error::KeystoreNotFound)?;
+        Ok(row.open(self.project_key(project).await?.row())?)
     }
 
     /// A key for a project that is about to be registered.
@@ -407,12 +523,43 @@ impl Kms {
             .with_number("epoch", i64::from(epoch))
     }
 
+    /// Where a check value of imported material belongs. Not in a region: copies of a key in other
+    /// regions know the same material by the same value.
+    pub fn place_of_check_value(&self, project: &ProjectId, key: &KeyId) -> Place {
+        Place::new("imported_materials.check_value")
+            .with("deployment", &self.deployment.id)
+            .with("project", project.as_str())
+            .with("key", key.as_str())
+    }
+
+    /// Where an import token belongs.
+    pub fn place_of_import_token(&self, project: &ProjectId, region: &Region) -> Place {
+        Place::new("import token")
+            .with("deployment", &self.deployment.id)
+            .with("project", project.as_str())
+            .with("region", region.as_str())
+    }
+
     /// Where the secret of an access key belongs.
     pub fn place_of_access_key(&self, project: &ProjectId, access_key: &str) -> Place {
         Place::new("access_keys.sealed_secret")
             .with("deployment", &self.deployment.id)
             .with("project", project.as_str())
             .with("access_key", access_key)
+    }
+
+    /// Where the private key of an access point belongs.
+    pub fn place_of_access_point(
+        &self,
+        project: &ProjectId,
+        region: &Region,
+        point: &AccessPointId,
+    ) -> Place {
+        Place::new("access_points.sealed_private")
+            .with("deployment", &self.deployment.id)
+            .with("project", project.as_str())
+            .with("region", region.as_str())
+            .with("access_point", point.as_str())
     }
 
     /// Where the private half of a key pair that signs tokens belongs.
@@ -443,7 +590,9 @@ impl From<StoreError> for Error {
         match error {
             StoreError::Conflict => Error::Conflict,
             StoreError::AlreadyExists => Error::NameTaken,
+            StoreError::AliasTaken => Error::AliasTaken,
             StoreError::QuotaReached => Error::KeyQuotaReached,
+            StoreError::GrantQuotaReached => Error::GrantQuotaReached,
             StoreError::Unavailable(why) => Error::Unavailable(why),
             StoreError::Referenced | StoreError::Corrupt(_) => Error::Internal(error.to_string()),
         }

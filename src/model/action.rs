@@ -57,7 +57,18 @@ macro_rules! actions {
             /// Whether it may be done to a key that a cloud service made for itself: it may be read
             /// and used (contract, section 3.3).
             pub const fn fits_default_key(self) -> bool {
-                matches!(self.effect(), Effect::Reads)
+                matches!(self.effect(), Effect::Reads) && !self.is_about_imports()
+            }
+
+            /// Whether it is about imported material: a key whose material kmsd made is refused
+            /// whatever its state (contract, section 5.2).
+            pub const fn is_about_imports(self) -> bool {
+                matches!(
+                    self,
+                    Action::GetImportParameters
+                        | Action::ImportKeyMaterial
+                        | Action::DeleteKeyMaterial
+                )
             }
 
             /// How far a role must reach for it.
@@ -136,6 +147,22 @@ actions! {
     /// Agree on a secret with a peer.
     DeriveSharedSecret: Reads, Full, Some("kms:cmk:deriveSharedSecret");
 
+    // Keystores, and PINs of data keys. Huawei publishes no permissions for keystores; these names
+    // are ours.
+    /// Make a keystore of a cluster of hardware security modules.
+    CreateKeystore: Changes, Full, Some("kms:keystore:create");
+    /// Read the keystores of a project.
+    ListKeystores: Reads, Read, Some("kms:keystore:list");
+    /// Read one keystore.
+    ShowKeystore: Reads, Read, Some("kms:keystore:get");
+    /// Let the keys of a keystore be made and used.
+    EnableKeystore: Changes, Full, Some("kms:keystore:enable");
+    /// Keep the keys of a keystore from being made and used.
+    DisableKeystore: Changes, Full, Some("kms:keystore:disable");
+    /// Give up an empty keystore.
+    DeleteKeystore: Changes, Full, Some("kms:keystore:delete");
+    /// Make a PIN for data keys.
+    CreatePin: Reads, Guest, Some("kms:dek:create");
     // Multi-region keys.
     /// Read where a key can be copied to.
     ListRegions: Reads, Read, Some("kms:cmk:listRegions");
@@ -143,6 +170,82 @@ actions! {
     ReplicateKey: Changes, Full, Some("kms:cmk:replicate");
     /// Make a replica the primary.
     UpdatePrimaryRegion: Changes, Full, Some("kms:cmk:updatePrimaryRegion");
+    // Grants.
+    /// Let somebody use a key.
+    CreateGrant: Changes, Full, Some("kms:grant:create");
+    /// Read the grants of a key.
+    ListGrants: Reads, Read, Some("kms:grant:list");
+    /// Read the grants that the caller may retire.
+    ListRetirableGrants: Reads, Read, Some("kms:grant:list");
+    /// Take a grant back.
+    RevokeGrant: Changes, Full, Some("kms:grant:revoke");
+    /// Give a grant up.
+    RetireGrant: Changes, Guest, Some("kms:grant:retire");
+    // Tags and aliases of keys.
+    /// Give a key one tag.
+    CreateTag: Changes, Full, Some("kms:cmkTag:create");
+    /// Give a key tags, or take some from it.
+    ChangeTags: Changes, Full, Some("kms:cmkTag:batch");
+    /// Take one tag from a key.
+    DeleteTag: Changes, Full, Some("kms:cmkTag:delete");
+    /// Read a key's tags.
+    ListTags: Reads, Read, Some("kms:cmkTag:list");
+    /// Read which tags the keys of a project have.
+    ListProjectTags: Reads, Read, Some("kms:cmkTag:list");
+    /// Find or count keys by their tags.
+    ListKeysByTags: Reads, Read, Some("kms:cmkTag:listInstance");
+    /// Give a key an alias.
+    CreateAlias: Changes, Full, Some("kms:alias:create");
+    /// Move an alias to another key.
+    MoveAlias: Changes, Full, Some("kms:alias:associate");
+    /// Take aliases from a key.
+    DeleteAliases: Changes, Full, Some("kms:alias:delete");
+    /// Read the aliases of a key, or of all keys of a project.
+    ListAliases: Reads, Read, Some("kms:alias:list");
+    // Imported material and rotation.
+    /// Get what material is wrapped with on its way in.
+    GetImportParameters: Reads, Full, Some("kms:cmk:getMaterial");
+    /// Bring a key's material in.
+    ImportKeyMaterial: Changes, Full, Some("kms:cmk:importMaterial");
+    /// Drop imported material.
+    DeleteKeyMaterial: Changes, Full, Some("kms:cmk:deleteMaterial");
+    /// Make a new version of a key's material current.
+    RotateKeyOnDemand: Changes, Full, Some("kms:cmk:rotateOnDemand");
+    /// Have a key's material renewed by plan.
+    EnableKeyRotation: Changes, Full, Some("kms:cmk:enableRotation");
+    /// Change the period of the plan.
+    UpdateRotationInterval: Changes, Full, Some("kms:cmk:updateRotation");
+    /// End the plan.
+    DisableKeyRotation: Changes, Full, Some("kms:cmk:disableRotation");
+    /// Read the plan and what has come of it.
+    GetRotationStatus: Reads, Read, Some("kms:cmk:getRotation");
+    // The trusted key space: capsules, and who may open them.
+    /// Make a data key in a capsule that opens under a policy.
+    CreateDatakeyCapsule: Reads, Full, Some("kms:cmk:createDatakeyCapsule");
+    /// Open a capsule for a workload that proves itself.
+    DecryptDatakeyCapsule: Reads, Full, Some("kms:cmk:decryptDatakeyCapsule");
+    /// Register a workload that may open capsules.
+    CreateAccessPoint: Changes, Full, Some("kms:accessPoint:create");
+    /// Read the access points of a key space.
+    ListAccessPoints: Reads, Read, Some("kms:accessPoint:list");
+    /// Let an access point open capsules again.
+    EnableAccessPoint: Changes, Full, Some("kms:accessPoint:enable");
+    /// Keep an access point from opening capsules.
+    DisableAccessPoint: Changes, Full, Some("kms:accessPoint:disable");
+    /// Read the private key that was made with an access point.
+    GetAccessPointPrivateKey: Reads, Full, Some("kms:accessPoint:getPrivateKey");
+    /// End an access point.
+    DeleteAccessPoint: Changes, Full, Some("kms:accessPoint:delete");
+    /// Make a policy of capsules.
+    CreateKeyPolicy: Changes, Full, Some("kms:policy:create");
+    /// Read the policies of a key space.
+    ListKeyPolicies: Reads, Read, Some("kms:policy:list");
+    /// Read one policy.
+    ShowKeyPolicy: Reads, Read, Some("kms:policy:get");
+    /// Replace a policy.
+    UpdateKeyPolicy: Changes, Full, Some("kms:policy:update");
+    /// End a policy, and with it whatever is sealed under it.
+    DeleteKeyPolicy: Changes, Full, Some("kms:policy:delete");
 
     // Identity.
     /// Exchange a credential for a token.
@@ -163,8 +266,14 @@ actions! {
     ManageIdentity: Changes, Nobody, None;
     /// Make new keys for signing tokens, or drop old ones (`kmsd iam token-key`).
     ManageTokenKeys: Changes, Nobody, None;
+    /// Make a key that a cloud service has for itself (`kmsd iam default-key`).
+    AddDefaultKey: Changes, Nobody, None;
     /// Destroy a key whose day has come.
     DestroyKey: Changes, Nobody, None;
+    /// Renew a key's material, as its plan says.
+    RotateKey: Changes, Nobody, None;
+    /// Drop imported material whose time is over.
+    ExpireKeyMaterial: Changes, Nobody, None;
     /// Refuse a credential: nobody was authenticated, so nothing else was asked for.
     RefuseCredential: Reads, Nobody, None;
 }

@@ -69,6 +69,16 @@ pub enum Error {
     BadArn(String),
     /// What names a key is an ARN of another region: which.
     OtherRegion(String),
+    /// A grant on the key names the caller, but none that does covers this action.
+    NotGranted(Action),
+    /// The key has no such grant, or none that the caller may know of.
+    GrantNotFound,
+    /// The grant is one of another key.
+    GrantOfAnotherKey,
+    /// A grant would open nothing but granting.
+    GrantsNothing,
+    /// The key has as many grants as it may.
+    GrantQuotaReached,
     /// The key belongs to a cloud service and cannot be changed.
     DefaultKey,
     /// The key's state does not allow the action.
@@ -127,10 +137,51 @@ pub enum Error {
     IncorrectKey,
     /// It would have been done, had it been meant.
     DryRun,
+    /// Material cannot be imported or dropped: why.
+    Import(ImportFault),
+    /// The key's material cannot be renewed: why.
+    CannotRotate(Unrotatable),
+    /// Rotation by plan is on already.
+    RotationIsOn,
+    /// Rotation by plan is off.
+    RotationIsOff,
     /// There is no such keystore.
     KeystoreNotFound,
+    /// This deployment has no keystores of that kind: which.
+    KeystoreKindNotOffered(&'static str),
+    /// The keystore is disabled.
+    KeystoreDisabled,
+    /// There are keys in the keystore.
+    KeystoreNotEmpty,
+    /// The cluster has a keystore already.
+    ClusterTaken,
+    /// The material of keys in that keystore is made there; none can be imported.
+    NoImportIntoKeystore,
     /// The project has as many keys as it may.
     KeyQuotaReached,
+
+    /// Tags, or a search by them, break a rule: which one, the member, and why, completing
+    /// "*member* …".
+    UnfitTags(TagFault, String, &'static str),
+    /// The key has no tag of this key.
+    TagNotFound,
+    /// The key would have more tags than it may: so many.
+    TooManyTags(usize),
+    /// No such alias in the caller's project, or not one of the key that was named with it.
+    AliasNotFound,
+    /// Another alias has this name.
+    AliasTaken,
+    /// The key has as many aliases as it may: so many.
+    TooManyAliases(usize),
+    /// No such access point in the caller's project.
+    AccessPointNotFound,
+    /// No such policy of capsules in the caller's project.
+    PolicyNotFound,
+    /// The attestation cannot be read: why, completing "*attestation_document* …".
+    UnreadableAttestation(&'static str),
+    /// The attestation proves nobody whom the policy of the capsule lets in now. Which check failed
+    /// stands in the audit record alone.
+    NotAttested,
 
     /// Too many requests; try again after this.
     Throttled(Duration),
@@ -165,6 +216,101 @@ pub enum Unfit {
     NotForMacs,
     /// It is not for agreeing on secrets.
     NotForAgreement,
+    /// It is in a dedicated keystore, which its material cannot leave.
+    InKeystore,
+    /// Its material is the customer's, and is not copied.
+    OfImportedMaterial,
+}
+
+/// Which rule of tags is broken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TagFault {
+    /// The characters or the type of a tag's key.
+    Key,
+    /// The length of a tag's key.
+    KeyTooLong,
+    /// The characters or the type of a tag's value.
+    Value,
+    /// The length of a tag's value.
+    ValueTooLong,
+    /// A list of tags without tags.
+    Empty,
+    /// The number of tags in a list.
+    ListSize,
+    /// What a list of tags is made of: something else than tags, or the same key twice.
+    List,
+    /// The number of values of one key that are searched for.
+    TooManyValues,
+    /// What a search by tags is made of.
+    Search,
+    /// The name of a field that is searched.
+    MatchKey,
+    /// What is searched for in a field.
+    MatchValue,
+    /// What a search by fields is made of.
+    Matches,
+    /// A page is asked for where keys are only counted.
+    PageOfCount,
+}
+
+/// Why material cannot be imported or dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ImportFault {
+    /// kmsd made the key's material.
+    NotExternal,
+    /// The key has its material, and keys of its kind have one only.
+    HasMaterial,
+    /// One material waits for its rotation already.
+    OneWaits,
+    /// This very material is there.
+    IsThere,
+    /// The key has had as many materials as it may.
+    TooMany,
+    /// The key is a copy; its material comes from the original.
+    OnReplica,
+    /// The token is over.
+    TokenExpired,
+    /// The token is none of ours for this project and region, or was altered.
+    TokenInvalid,
+    /// The token is for another key.
+    TokenOfAnotherKey,
+    /// The material's time would be over already.
+    ExpiryPassed,
+    /// Imported private keys stay: they neither expire nor are dropped.
+    Stays,
+    /// What came does not open with the private half of the pair that was handed out.
+    DoesNotUnwrap,
+    /// The material is not of this length in bytes.
+    WrongLength(usize),
+    /// It is not what was imported before.
+    Differs,
+    /// The private key is missing.
+    NoPrivateKey,
+    /// The private key is none, or none of the key's spec.
+    BadPrivateKey,
+    /// The temporary key is not of this length in bytes.
+    TemporaryKeyLength(usize),
+}
+
+/// Why a key's material cannot be renewed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unrotatable {
+    /// It is imported.
+    External,
+    /// It is imported, and nothing further was imported that could become current.
+    NothingWaits,
+    /// kmsd made it, and only imported material is renewed on demand.
+    NotExternal,
+    /// The key is an RSA key.
+    Rsa,
+    /// The key is asymmetric, but no RSA key.
+    Asymmetric,
+    /// The key is for message authentication codes.
+    Mac,
+    /// It is in a keystore of its own.
+    InKeystore,
+    /// The key is a copy, which follows its original.
+    Replica,
 }
 
 /// The result of a verb.
@@ -198,6 +344,11 @@ impl Error {
             Error::NoKeyId(_) => "no-key-id",
             Error::BadArn(_) => "bad-arn",
             Error::OtherRegion(_) => "other-region",
+            Error::NotGranted(_) => "not-granted",
+            Error::GrantNotFound => "grant-not-found",
+            Error::GrantOfAnotherKey => "grant-of-another-key",
+            Error::GrantsNothing => "grants-nothing",
+            Error::GrantQuotaReached => "grant-quota-reached",
             Error::DefaultKey => "default-key",
             Error::WrongState(..) => "wrong-state",
             Error::NameTaken => "name-taken",
@@ -223,8 +374,27 @@ impl Error {
             Error::MacDoesNotHold => "mac-does-not-hold",
             Error::IncorrectKey => "incorrect-key",
             Error::DryRun => "dry-run",
+            Error::Import(fault) => fault.name(),
+            Error::CannotRotate(_) => "cannot-rotate",
+            Error::RotationIsOn => "rotation-is-on",
+            Error::RotationIsOff => "rotation-is-off",
             Error::KeystoreNotFound => "keystore-not-found",
+            Error::KeystoreKindNotOffered(_) => "keystore-kind-not-offered",
+            Error::KeystoreDisabled => "keystore-disabled",
+            Error::KeystoreNotEmpty => "keystore-not-empty",
+            Error::ClusterTaken => "cluster-taken",
+            Error::NoImportIntoKeystore => "no-import-into-keystore",
             Error::KeyQuotaReached => "key-quota-reached",
+            Error::UnfitTags(..) => "unfit-tags",
+            Error::TagNotFound => "tag-not-found",
+            Error::TooManyTags(_) => "too-many-tags",
+            Error::AliasNotFound => "alias-not-found",
+            Error::AliasTaken => "alias-taken",
+            Error::TooManyAliases(_) => "too-many-aliases",
+            Error::AccessPointNotFound => "access-point-not-found",
+            Error::PolicyNotFound => "policy-not-found",
+            Error::UnreadableAttestation(_) => "unreadable-attestation",
+            Error::NotAttested => "not-attested",
             Error::Throttled(_) => "throttled",
             Error::Unavailable(_) => "unavailable",
             Error::Conflict => "conflict",
@@ -257,5 +427,30 @@ impl Error {
                 | Error::BadPassword
                 | Error::NoSuchScope
         )
+    }
+}
+
+impl ImportFault {
+    /// The meaning in a word. Stored, so it never changes.
+    const fn name(self) -> &'static str {
+        match self {
+            ImportFault::NotExternal => "not-external",
+            ImportFault::HasMaterial
+            | ImportFault::OneWaits
+            | ImportFault::IsThere
+            | ImportFault::TooMany => "takes-no-material",
+            ImportFault::OnReplica => "import-on-replica",
+            ImportFault::TokenExpired => "import-token-expired",
+            ImportFault::TokenInvalid => "import-token-invalid",
+            ImportFault::TokenOfAnotherKey => "import-token-of-another-key",
+            ImportFault::ExpiryPassed => "expiry-passed",
+            ImportFault::Stays => "material-stays",
+            ImportFault::DoesNotUnwrap
+            | ImportFault::WrongLength(_)
+            | ImportFault::NoPrivateKey
+            | ImportFault::BadPrivateKey
+            | ImportFault::TemporaryKeyLength(_) => "bad-material",
+            ImportFault::Differs => "material-differs",
+        }
     }
 }

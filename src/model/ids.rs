@@ -77,13 +77,31 @@ words! {
     AliasName = r"\A[a-zA-Z0-9:/_-]{1,255}\z",
         "must be 1 to 255 letters, digits or : / _ -";
 
+    /// A cloud service that has a key of its own, as the name of that key begins.
+    ServiceName = r"\A[a-z0-9-]{1,32}\z", "must be 1 to 32 lower-case letters, digits or -";
+
     /// What keys are filed under: `0` is the default one.
     EnterpriseProject = r"\A(?:0|[0-9a-z]{8}-[0-9a-z]{4}-[0-9a-z]{4}-[0-9a-z]{4}-[0-9a-z]{12})\z",
         "must be 0 or the lower-case UUID of an enterprise project";
 
+    /// A grant.
+    GrantId = r"\A[0-9a-f]{64}\z", "must be 64 lower-case hexadecimal digits";
+
+    /// What a grant is called.
+    GrantName = r"\A[a-zA-Z0-9:/_-]{1,255}\z",
+        "must be 1 to 255 letters, digits or : / _ -";
+
     /// Where the material of keys is kept: `0` is what is built in.
     KeystoreId = r"\A(?:0|[0-9a-z]{8}-[0-9a-z]{4}-[0-9a-z]{4}-[0-9a-z]{4}-[0-9a-z]{12})\z",
         "must be 0 or the lower-case UUID of a keystore";
+
+    /// What a keystore is called, which Huawei calls `keystore_alias`.
+    KeystoreName = r"\A[a-zA-Z0-9:/_-]{1,255}\z",
+        "must be 1 to 255 letters, digits or : / _ -";
+
+    /// A cluster of hardware security modules, which the operator's settings describe.
+    HsmClusterId = r"\A[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\z",
+        "must be a lower-case UUID (8-4-4-4-12)";
 
     /// A project: the tenant that owns keys.
     ProjectId = r"\A[0-9a-f]{32}\z", "must be 32 lower-case hexadecimal digits";
@@ -104,9 +122,61 @@ words! {
     /// The public half of an access key (AK).
     AccessKeyId = r"\A[A-Z0-9]{16,32}\z", "must be 16 to 32 capital letters or digits";
 
+    /// One imported material of a key, under the same id however often it is imported again.
+    MaterialId = r"\A[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\z",
+        "must be a lower-case UUID (8-4-4-4-12)";
+
+    /// What access points and key policies are filed under. No call makes one: it is a name that
+    /// its users agree on.
+    KeyspaceId = r"\A[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\z",
+        "must be a lower-case UUID (8-4-4-4-12)";
+
+    /// An access point: a workload that may open capsules.
+    AccessPointId = r"\A[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\z",
+        "must be a lower-case UUID (8-4-4-4-12)";
+
+    /// A policy that says who may open capsules.
+    PolicyId = r"\A[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\z",
+        "must be a lower-case UUID (8-4-4-4-12)";
+
+    /// What people call an access point or a key policy.
+    KeyspaceName = r"\A[a-zA-Z0-9:/_-]{1,255}\z",
+        "must be 1 to 255 letters, digits or : / _ -";
+
+    /// A server or cluster of the cloud around kmsd, by the id that it has there.
+    WorkloadId = r"\A[a-zA-Z0-9_.-]{1,64}\z", "must be 1 to 64 letters, digits or _ . -";
+
     /// What people call a domain, project or user.
     DisplayName = r"\A[^\x00-\x1F\x7F]{1,64}\z", "must be 1 to 64 printable characters";
 }
+
+impl MaterialId {
+    /// A new random id (UUID version 4, RFC 9562) from 16 random bytes.
+    pub fn from_random(bytes: [u8; 16]) -> Self {
+        Self(
+            uuid::Builder::from_random_bytes(bytes)
+                .into_uuid()
+                .to_string(),
+        )
+    }
+}
+
+macro_rules! random_uuids {
+    ($($name:ident),+) => {$(
+        impl $name {
+            /// A new random id (UUID version 4, RFC 9562) from 16 random bytes.
+            pub fn from_random(bytes: [u8; 16]) -> Self {
+                Self(
+                    uuid::Builder::from_random_bytes(bytes)
+                        .into_uuid()
+                        .to_string(),
+                )
+            }
+        }
+    )+};
+}
+
+random_uuids!(AccessPointId, PolicyId);
 
 impl KeyId {
     /// A new random id (UUID version 4, RFC 9562) from 16 random bytes.
@@ -119,10 +189,31 @@ impl KeyId {
     }
 }
 
+impl GrantId {
+    /// A new random id.
+    pub fn from_random(bytes: [u8; 32]) -> Self {
+        Self(hex::encode(bytes))
+    }
+}
+
 impl KeystoreId {
     /// The keystore that is built in: material sealed in the database.
     pub fn built_in() -> Self {
         Self("0".to_owned())
+    }
+
+    /// Whether it is the one that is built in.
+    pub fn is_built_in(&self) -> bool {
+        self.0 == "0"
+    }
+
+    /// A new random id (UUID version 4, RFC 9562) from 16 random bytes.
+    pub fn from_random(bytes: [u8; 16]) -> Self {
+        Self(
+            uuid::Builder::from_random_bytes(bytes)
+                .into_uuid()
+                .to_string(),
+        )
     }
 }
 
@@ -209,6 +300,7 @@ mod tests {
     fn new_ids_have_the_form_that_is_asked_for() {
         for byte in [0, 1, 0x5a, 0xff] {
             assert!(KeyId::parse(KeyId::from_random([byte; 16]).as_str()).is_ok());
+            assert!(GrantId::parse(GrantId::from_random([byte; 32]).as_str()).is_ok());
             assert!(ProjectId::parse(ProjectId::from_random([byte; 16]).as_str()).is_ok());
             assert!(AccountId::parse(AccountId::from_random([byte; 8]).as_str()).is_ok());
             assert!(AccessKeyId::parse(AccessKeyId::from_random([byte; 16]).as_str()).is_ok());

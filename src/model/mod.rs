@@ -2,12 +2,18 @@
 
 pub mod access;
 pub mod action;
+pub mod alias;
 pub mod audit;
 pub mod caller;
 pub mod error;
+pub mod grant;
 pub mod identity;
 pub mod ids;
 pub mod key;
+pub mod keyspace;
+pub mod keystore;
+pub mod material;
 pub mod spec;
 pub mod state;
+pub mod tag;
 pub mod time;

@@ -10,6 +10,7 @@ use crate::crypto::material::{Material, MaterialKind};
 use crate::crypto::secret::Secret;
 use crate::crypto::{CryptoError, asymmetric};
 use crate::kms::{Context, material_kind};
+use crate::model::action::Action;
 use crate::model::error::{Error, Result};
 use crate::model::ids::KeyId;
 use crate::model::key::{Key, KeyRef};
@@ -25,6 +26,13 @@ pub enum Binding {
     Text(String),
     /// Names and values, in any order.
     Pairs(BTreeMap<String, String>),
+    /// A PIN, and whatever else.
+    Pinned {
+        /// The SHA-256 of the PIN.
+        digest: [u8; 32],
+        /// What else.
+        beside: Box<Binding>,
+    },
 }
 
 impl Binding {
@@ -33,6 +41,7 @@ impl Binding {
             Binding::None => BoundContext::none(),
             Binding::Text(text) => BoundContext::text(text),
             Binding::Pairs(pairs) => BoundContext::object(pairs),
+            Binding::Pinned { digest, beside } => beside.context().with_pin(digest),
         }
     }
 }
@@ -51,7 +60,7 @@ pub async fn encrypt(
     binding: &Binding,
     plaintext: &[u8],
 ) -> Result<(Key, Vec<u8>)> {
-    let key = cx.key(key).await?;
+    let key = cx.key_for(Action::Encrypt, key).await?;
     fit::must_encrypt(&key)?;
     let ciphertext = match key.spec.family() {
         Family::Symmetric if algorithm == SYMMETRIC_DEFAULT => {
@@ -95,14 +104,15 @@ pub async fn decrypt(
         return Ok((key, plaintext));
     }
     let key = key.ok_or_else(|| Error::Missing("key_id".into()))?;
-    let key = cx.key(key).await?;
+    let key = cx.key_for(Action::Decrypt, key).await?;
     fit::must_encrypt(&key)?;
     let algorithm = asymmetric_algorithm(&key, algorithm)?;
     let material = cx.material(&key, current(&key)?).await?;
-    let ciphertext = ciphertext.to_vec();
     let plaintext = cx
         .kms()
-        .uses_slowly(move || asymmetric::decrypt(&material, algorithm, &ciphertext))
+        .compute(material, ciphertext, move |material, ciphertext| {
+            asymmetric::decrypt(material, algorithm, ciphertext)
+        })
         .await?
         .map_err(|_| Error::InvalidCiphertext)?;
     Ok((key, plaintext))
@@ -118,7 +128,8 @@ pub struct Side<'a> {
     pub binding: &'a Binding,
 }
 
-/// Decrypts with one key and encrypts with another; the plaintext stays inside. Gives the key that
+/// Decrypts with one key and encrypts with another; the plaintext stays inside. To whom the keys
+/// are granted, the one must be for decrypting and the other for encrypting. Gives the key that
 /// had encrypted, the one that has now, and the new ciphertext.
 ///
 /// # Errors
@@ -293,28 +304,37 @@ pub fn random(cx: &mut Context, bytes: usize) -> Result<Secret> {
 }
 
 async fn seal(cx: &Context, key: &Key, binding: &Binding, plaintext: &[u8]) -> Result<Vec<u8>> {
+    seal_bound(cx, key, &binding.context(), plaintext).await
+}
+
+/// Seals under a key's newest material, for one context.
+pub(super) async fn seal_bound(
+    cx: &Context,
+    key: &Key,
+    context: &BoundContext,
+    plaintext: &[u8],
+) -> Result<Vec<u8>> {
     let version = current(key)?;
     let material = cx.material(key, version).await?;
-    let place = Place {
-        deployment: cx.kms().deployment_id(),
-        project: key.bound_project().as_str(),
-        key_id: key.id.as_str(),
-        key_version: version,
+    let (project, key_id) = (key.bound_project().clone(), key.id.clone());
+    let (kms, context) = (cx.kms().clone(), context.clone());
+    let seal = move |material: &Material, plaintext: &[u8]| {
+        let place = Place {
+            deployment: kms.deployment_id(),
+            project: project.as_str(),
+            key_id: key_id.as_str(),
+            key_version: version,
+        };
+        blob::seal(material, &place, &context, plaintext, kms.env().entropy())
     };
-    blob::seal(
-        &material,
-        &place,
-        &binding.context(),
-        plaintext,
-        cx.env().entropy(),
-    )
-    .map_err(fault)
+    let sealed = cx.kms().compute(material, plaintext, seal).await?;
+    sealed.map_err(fault)
 }
 
 async fn open(cx: &mut Context, binding: &Binding, ciphertext: &[u8]) -> Result<(Key, Secret)> {
     let header = Header::parse(ciphertext).map_err(|_| Error::InvalidCiphertext)?;
     let id = KeyId::parse(header.key_id()).map_err(|_| Error::InvalidCiphertext)?;
-    let key = cx.key(&KeyRef::Id(id)).await?;
+    let key = cx.key_for(Action::Decrypt, &KeyRef::Id(id)).await?;
     fit::must_encrypt(&key)?;
     let plaintext = open_with(cx, &key, &header, binding, ciphertext).await?;
     Ok((key, plaintext))
@@ -327,16 +347,29 @@ async fn open_with(
     binding: &Binding,
     ciphertext: &[u8],
 ) -> Result<Secret> {
+    open_bound(cx, key, header, &binding.context(), ciphertext).await
+}
+
+/// Opens what [`seal_bound`] made with the same key and context.
+///
+/// # Errors
+/// [`Error::InvalidCiphertext`].
+pub(super) async fn open_bound(
+    cx: &Context,
+    key: &Key,
+    header: &Header,
+    context: &BoundContext,
+    ciphertext: &[u8],
+) -> Result<Secret> {
     let material = cx.material(key, header.key_version()).await?;
-    let deployment = cx.kms().deployment_id();
-    blob::open(
-        &material,
-        deployment,
-        key.bound_project().as_str(),
-        &binding.context(),
-        ciphertext,
-    )
-    .map_err(|_| Error::InvalidCiphertext)
+    let project = key.bound_project().clone();
+    let (kms, context) = (cx.kms().clone(), context.clone());
+    let open = move |material: &Material, blob: &[u8]| {
+        let deployment = kms.deployment_id();
+        blob::open(material, deployment, project.as_str(), &context, blob)
+    };
+    let opened = cx.kms().compute(material, ciphertext, open).await?;
+    opened.map_err(|_| Error::InvalidCiphertext)
 }
 
 /// The version that new ciphertexts use. An enabled key has one; the schema says so too.

@@ -6,10 +6,13 @@
 
 use super::identity::project_within_reach;
 use crate::kms::Context;
+use crate::limits;
 use crate::model::error::{Error, Result};
 use crate::model::ids::{KeyName, ProjectId, Region};
 use crate::model::key::{Key, KeyRef, NewReplica};
 use crate::model::state::KeyState;
+use crate::model::tag::Tag;
+use crate::store::Write;
 
 /// Where a key shall be copied to, and what it is called there.
 #[derive(Clone, Debug)]
@@ -22,6 +25,8 @@ pub struct Copy {
     pub name: KeyName,
     /// Free text.
     pub description: String,
+    /// Its tags.
+    pub tags: Vec<Tag>,
     /// The enterprise project it is filed under.
     pub enterprise_project: String,
 }
@@ -44,17 +49,21 @@ pub fn regions(cx: &mut Context) -> Result<Vec<Region>> {
 ///
 /// # Errors
 /// [`Error::Invalid`] for a region that is not served, is the call's own, or a project in which the
-/// caller may not do this; [`Error::IsReplica`]; [`Error::AlreadyInRegion`]; with the answer
+/// caller may not do this; [`Error::UnfitKey`] in a dedicated keystore; [`Error::IsReplica`]; [`Error::AlreadyInRegion`]; with the answer
 /// [`Error::NameTaken`] and [`Error::KeyQuotaReached`] of the other region.
 pub async fn replicate(cx: &mut Context, key: &KeyRef, copy: Copy) -> Result<Key> {
     let mut key = cx.key(key).await?;
     super::keys::name_is_free_to_choose(&copy.name)?;
+    super::fit::must_be_copyable(&key)?;
     must_be_primary(&key)?;
     if copy.region == key.region || !cx.kms().config().regions.contains(&copy.region) {
         return Err(Error::invalid(
             "replica_region",
             "must be another region that is served here",
         ));
+    }
+    if copy.tags.len() > limits::TAGS_PER_KEY {
+        return Err(Error::TooManyTags(limits::TAGS_PER_KEY));
     }
     let project = project_within_reach(cx, &copy.project)
         .await?
@@ -64,7 +73,7 @@ pub async fn replicate(cx: &mut Context, key: &KeyRef, copy: Copy) -> Result<Key
                 "must be a project of the account in which the caller may copy keys",
             )
         })?;
-    let copies = cx.copies(&key).await?;
+    let copies = cx.kms().copies(&key).await?;
     if copies.iter().any(|other| other.region == copy.region) {
         return Err(Error::AlreadyInRegion(copy.region));
     }
@@ -86,6 +95,12 @@ pub async fn replicate(cx: &mut Context, key: &KeyRef, copy: Copy) -> Result<Key
     // at this moment (a rotation, another copy) makes one of the two decide again.
     cx.save(&mut key).await?;
     cx.insert_replica(&key, replica.clone()).await?;
+    if !copy.tags.is_empty() {
+        cx.write(Write::PutTags {
+            key: Box::new(replica.clone()),
+            tags: copy.tags,
+        });
+    }
     Ok(replica)
 }
 
@@ -98,7 +113,7 @@ pub async fn replicate(cx: &mut Context, key: &KeyRef, copy: Copy) -> Result<Key
 pub async fn update_primary(cx: &mut Context, key: &KeyRef, region: Region) -> Result<Key> {
     let mut key = cx.key(key).await?;
     must_be_primary(&key)?;
-    let mut copies = cx.copies(&key).await?;
+    let mut copies = cx.kms().copies(&key).await?;
     let next = copies
         .iter_mut()
         .find(|copy| copy.region == region && copy.state == KeyState::Enabled)

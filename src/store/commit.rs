@@ -15,12 +15,21 @@ use sqlx::{Connection, PgPool, SqlitePool};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{MissedTickBehavior, timeout};
 
-use super::{Db, Result, Sealed, Store, StoreError, Tx, audit, identity, keys, on, read};
+use super::{
+    Db, Result, Sealed, Store, StoreError, Tx, access_points, aliases, audit, grants, identity,
+    key_policies, keys, keystores, materials, on, read, tags,
+};
 use crate::limits;
+use crate::model::alias::Alias;
 use crate::model::audit::Record;
+use crate::model::grant::Grant;
 use crate::model::identity::{AccessKey, Domain, RoleAssignment, User};
-use crate::model::ids::{AccessKeyId, DomainId, ProjectId, UserId};
+use crate::model::ids::{AccessKeyId, AliasName, DomainId, HsmClusterId, KeyId, ProjectId, UserId};
 use crate::model::key::Key;
+use crate::model::keyspace::{AccessPoint, KeyPolicy};
+use crate::model::keystore::Keystore;
+use crate::model::material::ImportedMaterial;
+use crate::model::tag::Tag;
 
 /// How long a record may be unflushed (threat model I-45 asks for 0.2 s at most).
 const FLUSH_AFTER: Duration = Duration::from_millis(100);
@@ -54,6 +63,113 @@ pub enum Write {
         /// The version.
         material: keys::SealedMaterial,
     },
+    /// A new keystore.
+    InsertKeystore(Sealed<Keystore>),
+    /// A keystore as it is from now on.
+    SaveKeystore {
+        /// The keystore, its revision already counted up.
+        keystore: Sealed<Keystore>,
+        /// The revision that was read.
+        read: i64,
+    },
+    /// A keystore's end; it must be empty, and as it was read.
+    DeleteKeystore(Keystore),
+    /// An object in a module has its key, which the same change inserts, and so is not destroyed.
+    KeepObject {
+        /// The cluster that holds it.
+        cluster: HsmClusterId,
+        /// What it is called there.
+        object: String,
+    },
+    /// A new grant, counted against the quota of its key.
+    InsertGrant {
+        /// The grant.
+        grant: Box<Sealed<Grant>>,
+        /// The revision of the key on which it was decided.
+        key_revision: i64,
+        /// How many grants the key may have.
+        quota: i64,
+    },
+    /// A grant's end.
+    DeleteGrant(Box<Grant>),
+    /// A key that a cloud service has for itself, counted against no quota.
+    InsertDefaultKey {
+        /// The key.
+        key: Sealed<Key>,
+        /// Its material.
+        material: keys::SealedMaterial,
+    },
+    /// Tags of a key, in place of those of the same keys. The same change saves the key.
+    PutTags {
+        /// The key.
+        key: Box<Key>,
+        /// The tags.
+        tags: Vec<Tag>,
+    },
+    /// Tags taken from a key. The same change saves the key.
+    RemoveTags {
+        /// The key.
+        key: Box<Key>,
+        /// The tags, by their keys; those that are not there are no fault.
+        tag_keys: Vec<String>,
+    },
+    /// A new alias. The same change saves its key.
+    InsertAlias(Sealed<Alias>),
+    /// An alias that stands for another key from now on. The same change saves that key.
+    MoveAlias {
+        /// The alias as it is from now on.
+        alias: Sealed<Alias>,
+        /// The key that it stood for.
+        from: KeyId,
+    },
+    /// Aliases taken from a key. The same change saves the key.
+    DeleteAliases {
+        /// The key.
+        key: Box<Key>,
+        /// The aliases, by their names; all of them are the key's.
+        names: Vec<AliasName>,
+    },
+    /// The end of one version's bytes. The same change saves the key.
+    DropMaterial {
+        /// The key.
+        key: Box<Key>,
+        /// The version.
+        version: u32,
+    },
+    /// A material that was imported, or what has become of it. The same change saves the key.
+    SaveImported(Box<Sealed<ImportedMaterial>>),
+    /// A new access point, counted against a limit if there is one.
+    InsertAccessPoint {
+        /// The access point.
+        point: Sealed<AccessPoint>,
+        /// How many the project may have in the region.
+        quota: Option<i64>,
+    },
+    /// An access point as it is from now on.
+    SaveAccessPoint {
+        /// The access point, its revision already counted up.
+        point: Sealed<AccessPoint>,
+        /// The revision that was read.
+        read: i64,
+    },
+    /// An access point's end.
+    DeleteAccessPoint(Box<AccessPoint>),
+    /// A new policy of capsules, counted against a limit if there is one.
+    InsertKeyPolicy {
+        /// The policy.
+        policy: Sealed<KeyPolicy>,
+        /// How many the project may have in the region.
+        quota: Option<i64>,
+    },
+    /// A policy as it is from now on.
+    SaveKeyPolicy {
+        /// The policy, its revision already counted up.
+        policy: Sealed<KeyPolicy>,
+        /// The revision that was read.
+        read: i64,
+    },
+    /// A policy's end.
+    DeleteKeyPolicy(Box<KeyPolicy>),
     /// A new domain.
     InsertDomain(Sealed<Domain>),
     /// A new project, with the key that stands between the root and its keys' material.
@@ -207,6 +323,32 @@ async fn apply(tx: &mut Tx<'_>, write: &Write) -> Result<()> {
         } => keys::insert(tx, key, material.as_ref(), *quota).await,
         Write::SaveKey { key, read } => keys::save(tx, key, *read).await,
         Write::InsertMaterial { key, material } => keys::insert_material(tx, key, material).await,
+        Write::InsertKeystore(keystore) => keystores::insert(tx, keystore).await,
+        Write::SaveKeystore { keystore, read } => keystores::save(tx, keystore, *read).await,
+        Write::DeleteKeystore(keystore) => keystores::delete(tx, keystore).await,
+        Write::KeepObject { cluster, object } => keystores::keep_object(tx, cluster, object).await,
+        Write::InsertGrant {
+            grant,
+            key_revision,
+            quota,
+        } => grants::insert(tx, grant, *key_revision, *quota).await,
+        Write::DeleteGrant(grant) => grants::delete(tx, grant).await,
+        Write::InsertDefaultKey { key, material } => {
+            keys::insert_uncounted(tx, key, Some(material)).await
+        }
+        Write::PutTags { key, tags } => tags::put(tx, key, tags).await,
+        Write::RemoveTags { key, tag_keys } => tags::remove(tx, key, tag_keys).await,
+        Write::InsertAlias(alias) => aliases::insert(tx, alias).await,
+        Write::MoveAlias { alias, from } => aliases::move_from(tx, alias, from).await,
+        Write::DeleteAliases { key, names } => aliases::delete(tx, key, names).await,
+        Write::DropMaterial { key, version } => keys::drop_material(tx, key, *version).await,
+        Write::SaveImported(material) => materials::save(tx, material).await,
+        Write::InsertAccessPoint { point, quota } => access_points::insert(tx, point, *quota).await,
+        Write::SaveAccessPoint { point, read } => access_points::save(tx, point, *read).await,
+        Write::DeleteAccessPoint(point) => access_points::delete(tx, point).await,
+        Write::InsertKeyPolicy { policy, quota } => key_policies::insert(tx, policy, *quota).await,
+        Write::SaveKeyPolicy { policy, read } => key_policies::save(tx, policy, *read).await,
+        Write::DeleteKeyPolicy(policy) => key_policies::delete(tx, policy).await,
         Write::InsertDomain(domain) => identity::insert_domain(tx, domain).await,
         Write::InsertProject(project) => identity::insert_project(tx, project).await,
         Write::DeleteDomain(id) => identity::delete_domain(tx, id).await,

@@ -19,11 +19,18 @@ use crate::crypto::row::RowSeal;
 use crate::crypto::secret::Secret;
 use crate::limits;
 
+pub mod access_points;
+pub mod aliases;
 pub mod audit;
 mod commit;
 pub mod deployment;
+pub mod grants;
 pub mod identity;
+pub mod key_policies;
 pub mod keys;
+pub mod keystores;
+mod materials;
+pub mod tags;
 
 pub use commit::{Durability, Write};
 
@@ -36,9 +43,15 @@ pub enum StoreError {
     /// Another row has this id or name.
     #[error("it exists already")]
     AlreadyExists,
+    /// Another alias has this name.
+    #[error("the alias exists already")]
+    AliasTaken,
     /// The project has as many keys as it may.
     #[error("the key quota is used up")]
     QuotaReached,
+    /// The key has as many grants as it may.
+    #[error("the grant quota is used up")]
+    GrantQuotaReached,
     /// A row that refers to this one keeps it from changing, or the one referred to is missing.
     #[error("another row refers to it, or it refers to one that is missing")]
     Referenced,

@@ -448,9 +448,21 @@ async fn members_of_every_wrong_type(db: Db) {
                     ("recipient", json!({})),
                     ("encryption_context", json!({})),
                     ("with_plain_text", json!(true)),
+                    // Of the right type, and another fault.
+                    ("attestation_document", json!({})),
                 ];
+                let labels = [
+                    ("resource_instances/action", "tags", json!([])),
+                    ("resource_instances/action", "matches", json!([])),
+                    // Names of aliases that are not there.
+                    ("DELETE aliases", "aliases", json!(["x"])),
+                ];
+                if labels.contains(&(call, member.as_str(), wrong.clone())) {
+                    continue;
+                }
                 if right.contains(&(member.as_str(), wrong.clone())) {
                     // Of all of these the three whose type is right.
+                    // Of all of these the ones that are of a right type.
                     continue;
                 }
                 check_wrong_type(&target, call, operation, member, wrong).await;
@@ -560,8 +572,22 @@ async fn check_wrong_type(
     if body.get("key_id").is_some() || call.contains("{key_id}") {
         body["key_id"] = json!(target.key);
     }
+    if call.contains("{policy_id}") {
+        body["policy_id"] = json!("00000000-0000-4000-8000-000000000000");
+    }
     body[member] = wrong;
     let code = match (member, call) {
+        // Tags and aliases.
+        ("tag", _) if body[member].is_object() => "KMS.0204",
+        ("tags", "{key_id}/tags/action") if body[member] == json!([]) => "KMS.0401",
+        ("tags", "{key_id}/tags/action") => "KMS.0412",
+        ("tags", _) => "KMS.0414",
+        ("matches", _) => "KMS.0415",
+        ("action", "{key_id}/tags/action" | "resource_instances/action") => "KMS.0404",
+        ("offset", "resource_instances/action") => "KMS.0417",
+        ("alias", _) => "KMS.1101",
+        ("aliases", _) if body[member] == json!([]) => "KMS.0204",
+        ("target_key_id", _) => "KMS.0205",
         ("key_id" | "source_key_id" | "destination_key_id", _) => "KMS.0205",
         ("sequence", _) => "KMS.0206",
         ("key_alias", _) => "KMS.1101",
@@ -573,10 +599,15 @@ async fn check_wrong_type(
         ("random_data_length", _) => "KMS.1801",
         ("plain_text", "encrypt-datakey") => "KMS.2101",
         ("datakey_plain_length", _) => "KMS.2102",
-        ("cipher_text", _) => "KMS.2201",
+        ("cipher_text" | "datakey_capsule", _) => "KMS.2201",
         ("datakey_cipher_length", _) => "KMS.2202",
         ("encryption_context", _) => "KMS.0208",
         ("pending_days", _) => "KMS.1401",
+        ("grantee_principal" | "retiring_principal", _) => "KMS.2402",
+        ("grant_id", _) => "KMS.2501",
+        ("import_token", _) => "KMS.2605",
+        ("encrypted_privatekey", _) => "KMS.2609",
+        ("rotation_interval", _) => "KMS.3001",
         ("limit", _) => "KMS.1601",
         ("marker", _) => "KMS.1602",
         _ => "KMS.0308",

@@ -1,8 +1,18 @@
+mod access_points;
+mod aliases;
 mod bad_input;
+mod capsules;
 mod ciphers;
+mod default_keys;
 mod enclaves;
+mod grants;
 mod identity;
+mod key_policies;
 mod keys;
+pub mod keystores;
 mod lists;
+mod materials;
 mod replicas;
+mod rotation;
 mod signatures;
+mod tags;

@@ -44,6 +44,20 @@ const fn uses(
     KeyCall { spec, ..usual }
 }
 
+/// A call on a key whose material is imported. In states other than 5 it has some.
+const fn external(
+    action: Action,
+    name: &'static str,
+    state: &'static str,
+    body: fn(&str) -> Value,
+) -> KeyCall {
+    let usual = call(action, name, Some(state), body);
+    KeyCall {
+        spec: "AES_256 external",
+        ..usual
+    }
+}
+
 /// What looks like a ciphertext of a key: magic, version, suite, flags, key version and key id of
 /// the format, then nothing but zeros.
 fn forged(key: &str) -> Vec<u8> {
@@ -154,12 +168,51 @@ pub const UPDATE_PRIMARY: &str = "PUT /v2/{project_id}/kms/keys/{key_id}/update-
 pub const PEER: &str = "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEPteijsZI7c5dW34lL2sqr7tEg1EUoks8qo9xD2SZO8JXEaNM3JIpCAtjnwmXf+t8qR7M4WSb/qithccrIGrefg==";
 
 /// Sixteen zeros, and their SHA-256.
-const DATA_KEY_AND_DIGEST: &str = "00000000000000000000000000000000\
+pub const DATA_KEY_AND_DIGEST: &str = "00000000000000000000000000000000\
     374708fff7719dd5979ec875d56cd2286f6d3cf7ec317a3b25632aab28ec37bb";
 
 pub fn base64(bytes: &[u8]) -> String {
     use base64::Engine;
     base64::engine::general_purpose::STANDARD.encode(bytes)
+}
+
+/// The path that makes keystores.
+pub const KEYSTORES: &str = "/v1.0/{project_id}/keystores";
+/// A cluster of every test server. Nobody answers there.
+pub const CLUSTER: &str = "8d1c7f04-26b3-4c9a-bf5e-0e92a7d3b615";
+/// A CA certificate for clusters.
+pub const CLUSTER_CA: &str = include_str!("cluster_ca.pem");
+
+fn keystore(id: &str) -> Value {
+    json!({ "keystore_id": id })
+}
+/// The id of a user whom nobody is.
+pub const GRANTEE: &str = "5e2c84f0a7b94d1e9036fb7d18c25a90";
+
+/// The id of a grant that is none; `TestServer::body_for` has that of one.
+pub const NO_GRANT: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+/// The key space of the tests, which is an id that somebody chose.
+pub const KEYSPACE: &str = "3ad2f8c1-0b5e-47d6-9c34-e7160fb28a95";
+
+/// The id of an access point or key policy that nobody has.
+pub const NO_ACCESS_POINT: &str = "00000000-0000-4000-8000-000000000000";
+
+/// A document of a policy that lets one access point in.
+pub fn policy_for(access_point: &str) -> String {
+    json!({ "version": "1.0", "allowed_access_point": [access_point] }).to_string()
+}
+
+/// A name for an access point or a policy; whatever does not fit is left out.
+fn entry(name: &str) -> String {
+    let fits = |c: &char| c.is_ascii_alphanumeric() || ":/_-".contains(*c);
+    format!("e-{}", name.chars().filter(fits).collect::<String>())
+}
+
+pub fn unbase64(text: &str) -> Vec<u8> {
+    use base64::Engine;
+    base64::engine::general_purpose::STANDARD
+        .decode(text)
+        .unwrap()
 }
 
 /// Every call on keys. `coverage.rs` names the actions that are missing here.
@@ -307,6 +360,46 @@ pub const KEY_CALLS: &[KeyCall] = &[
             "mac": "00",
         })
     }),
+    // Keystores and PINs. What is named here nobody has; `TestServer::body_for` makes it.
+    call(
+        Action::CreatePin,
+        "create-pin",
+        None,
+        |_| json!({ "pin_type": "CipherText", "keystore_id": "1" }),
+    ),
+    call(Action::CreateKeystore, KEYSTORES, None, |name| {
+        json!({
+            "keystore_alias": name.replace(|c: char| !c.is_ascii_alphanumeric(), "-"),
+            "keystore_type": "DHSM",
+            "hsm_cluster_id": CLUSTER,
+            "hsm_ca_cert": CLUSTER_CA,
+        })
+    }),
+    read(Action::ListKeystores, "GET /v1.0/{project_id}/keystores"),
+    call(
+        Action::ShowKeystore,
+        "GET /v1.0/{project_id}/keystores/{keystore_id}",
+        None,
+        keystore,
+    ),
+    call(
+        Action::EnableKeystore,
+        "/v1.0/{project_id}/keystores/{keystore_id}/enable",
+        None,
+        keystore,
+    ),
+    call(
+        Action::DisableKeystore,
+        "/v1.0/{project_id}/keystores/{keystore_id}/disable",
+        None,
+        keystore,
+    ),
+    call(
+        Action::DeleteKeystore,
+        "DELETE /v1.0/{project_id}/keystores/{keystore_id}",
+        None,
+        keystore,
+    ),
     // Multi-region keys.
     read(Action::ListRegions, "GET /v2/{project_id}/kms/regions"),
     call(Action::ReplicateKey, REPLICATE, Some("2"), |key| {
@@ -322,6 +415,224 @@ pub const KEY_CALLS: &[KeyCall] = &[
         UPDATE_PRIMARY,
         Some("2"),
         |key| json!({ "key_id": key, "primary_region": "region-2" }),
+    ),
+    // Grants.
+    call(
+        Action::CreateGrant,
+        "create-grant",
+        Some("2"),
+        |key| json!({ "key_id": key, "grantee_principal": GRANTEE, "operations": ["encrypt-data"] }),
+    ),
+    call(Action::ListGrants, "list-grants", Some("2"), named),
+    call(
+        Action::ListRetirableGrants,
+        "list-retirable-grants",
+        None,
+        |_| json!({}),
+    ),
+    call(
+        Action::RevokeGrant,
+        "revoke-grant",
+        Some("2"),
+        |key| json!({ "key_id": key, "grant_id": NO_GRANT }),
+    ),
+    call(
+        Action::RetireGrant,
+        "retire-grant",
+        Some("2"),
+        |key| json!({ "key_id": key, "grant_id": NO_GRANT }),
+    ),
+    // Tags and aliases.
+    call(
+        Action::CreateTag,
+        "{key_id}/tags",
+        Some("2"),
+        |key| json!({ "key_id": key, "tag": { "key": "env", "value": "prod" } }),
+    ),
+    call(
+        Action::ChangeTags,
+        "{key_id}/tags/action",
+        Some("2"),
+        |key| json!({ "key_id": key, "action": "create", "tags": [{ "key": "env" }] }),
+    ),
+    call(
+        Action::DeleteTag,
+        "DELETE {key_id}/tags/{key}",
+        Some("2"),
+        |key| json!({ "key_id": key, "key": "a b/c" }),
+    ),
+    call(Action::ListTags, "GET {key_id}/tags", Some("2"), named),
+    read(Action::ListProjectTags, "GET tags"),
+    call(
+        Action::ListKeysByTags,
+        "resource_instances/action",
+        None,
+        |_| json!({ "action": "filter" }),
+    ),
+    call(
+        Action::CreateAlias,
+        "aliases",
+        Some("2"),
+        |key| json!({ "key_id": key, "alias": format!("alias/{key}") }),
+    ),
+    call(Action::ListAliases, "GET aliases", Some("2"), named),
+    call(
+        Action::MoveAlias,
+        "alias/associate",
+        Some("2"),
+        |key| json!({ "alias": format!("alias/{key}"), "target_key_id": key }),
+    ),
+    call(
+        Action::DeleteAliases,
+        "DELETE aliases",
+        Some("2"),
+        |key| json!({ "key_id": key, "aliases": [format!("alias/{key}")] }),
+    ),
+    // Imported material and rotation.
+    external(
+        Action::GetImportParameters,
+        "get-parameters-for-import",
+        "5",
+        |key| json!({ "key_id": key, "wrapping_algorithm": "RSAES_OAEP_SHA_256" }),
+    ),
+    external(
+        Action::ImportKeyMaterial,
+        "import-key-material",
+        "5",
+        |key| {
+            json!({
+                "key_id": key,
+                "import_token": base64(&[1; 1200]),
+                "encrypted_key_material": base64(&[1; 256]),
+            })
+        },
+    ),
+    external(
+        Action::DeleteKeyMaterial,
+        "delete-imported-key-material",
+        "2",
+        named,
+    ),
+    external(Action::RotateKeyOnDemand, "rotate-on-demand", "2", named),
+    call(
+        Action::EnableKeyRotation,
+        "enable-key-rotation",
+        Some("2"),
+        named,
+    ),
+    call(
+        Action::UpdateRotationInterval,
+        "update-key-rotation-interval",
+        Some("2"),
+        |key| json!({ "key_id": key, "rotation_interval": 90 }),
+    ),
+    call(
+        Action::DisableKeyRotation,
+        "disable-key-rotation",
+        Some("2"),
+        named,
+    ),
+    call(
+        Action::GetRotationStatus,
+        "get-key-rotation-status",
+        Some("2"),
+        named,
+    ),
+    // The trusted key space. `TestServer::body_for` puts in what is really there.
+    uses(
+        Action::CreateDatakeyCapsule,
+        "datakey-capsule/create",
+        "AES_256",
+        |key| {
+            json!({
+                "key_id": key,
+                "datakey_length": "256",
+                "key_policy": policy_for(NO_ACCESS_POINT),
+            })
+        },
+    ),
+    uses(
+        Action::DecryptDatakeyCapsule,
+        "datakey-capsule/decrypt",
+        "AES_256",
+        |key| {
+            json!({
+                "key_id": key,
+                "datakey_capsule": base64(&[&[0x43, 1, 2, 0, 6][..], b"1.0|||", &forged(key)].concat()),
+                "attestation_document": {
+                    "custom_signature": base64(b"none"),
+                    "custom_public_key": PEER,
+                    "expire_time": "2026-01-02T03:10:00Z",
+                },
+            })
+        },
+    ),
+    call(
+        Action::CreateAccessPoint,
+        "access-points",
+        None,
+        |name| json!({ "keyspace_id": KEYSPACE, "access_point_name": entry(name), "type": 3 }),
+    ),
+    call(
+        Action::ListAccessPoints,
+        "GET access-points",
+        None,
+        |_| json!({ "keyspace_id": KEYSPACE }),
+    ),
+    call(
+        Action::DeleteAccessPoint,
+        "DELETE access-points/{access_point_id}",
+        None,
+        |_| json!({ "access_point_id": NO_ACCESS_POINT }),
+    ),
+    call(
+        Action::EnableAccessPoint,
+        "access-points/{access_point_id}/enable",
+        None,
+        |_| json!({ "access_point_id": NO_ACCESS_POINT }),
+    ),
+    call(
+        Action::DisableAccessPoint,
+        "access-points/{access_point_id}/disable",
+        None,
+        |_| json!({ "access_point_id": NO_ACCESS_POINT }),
+    ),
+    call(
+        Action::GetAccessPointPrivateKey,
+        "access-points/{access_point_id}/get-privatekey",
+        None,
+        |_| json!({ "access_point_id": NO_ACCESS_POINT }),
+    ),
+    call(Action::CreateKeyPolicy, "key-policies", None, |name| {
+        json!({
+            "keyspace_id": KEYSPACE,
+            "policy_name": entry(name),
+            "policy": "{\"version\":\"1.0\"}",
+        })
+    }),
+    call(
+        Action::ListKeyPolicies,
+        "GET key-policies",
+        None,
+        |_| json!({ "keyspace_id": KEYSPACE }),
+    ),
+    call(
+        Action::ShowKeyPolicy,
+        "GET key-policies/{policy_id}",
+        None,
+        |_| json!({ "policy_id": NO_ACCESS_POINT }),
+    ),
+    call(
+        Action::UpdateKeyPolicy,
+        "PUT key-policies/{policy_id}",
+        None,
+        |_| json!({ "policy_id": NO_ACCESS_POINT, "policy": "{\"version\":\"1.0\"}" }),
+    ),
+    call(
+        Action::DeleteKeyPolicy,
+        "DELETE key-policies/{policy_id}",
+        None,
+        |_| json!({ "policy_id": NO_ACCESS_POINT }),
     ),
     read(Action::CountKeys, "GET user-instances"),
     read(Action::ShowQuotas, "GET user-quotas"),

@@ -10,24 +10,31 @@ use kmsd::config::{Config, Flags};
 use kmsd::crypto::hash::sha256;
 use kmsd::crypto::secret::Secret;
 use kmsd::env::{Clock, Entropy, Env};
-use kmsd::kms::{Kms, Purpose};
+use kmsd::kms::{Context, Kms, Purpose};
 use kmsd::model::action::Action;
 use kmsd::model::audit::Record;
+use kmsd::model::caller::{Caller, Credential, Scope};
+use kmsd::model::grant::{Grant, GrantOperation, Grantee, Vouched};
 use kmsd::model::identity::{Project, Role};
-use kmsd::model::ids::DisplayName;
+use kmsd::model::ids::{DisplayName, GrantId, KeyId, Region, UserId};
+use kmsd::model::key::Key;
 use kmsd::model::time::Timestamp;
 use kmsd::operations::identity::manage::{self, NewAccessKey, NewAccount};
 use kmsd::server::Server;
+use kmsd::store::{Sealed, Write};
 use serde_json::{Value, json};
 
 pub mod calls;
 pub mod enclave;
+pub mod imports;
+pub mod keyspace;
 pub mod openapi;
 pub mod pages;
 pub mod process;
 pub mod raw;
 mod seen;
 pub mod signing;
+pub mod softhsm;
 
 /// The database under a test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -166,6 +173,7 @@ pub struct TestServer {
     http: reqwest::Client,
     server: Server,
     folder: tempfile::TempDir,
+    database: String,
 }
 
 /// An answer, read to its end and held against openapi.yaml.
@@ -252,6 +260,7 @@ impl TestServer {
             http: reqwest::Client::builder().no_proxy().build().unwrap(),
             server,
             folder,
+            database: url,
         };
         this.token = this.log_in(&this.account).await;
         this
@@ -382,6 +391,14 @@ impl TestServer {
     pub async fn key_for(&self, call: &calls::KeyCall, state: &str, name: &str) -> String {
         // Calls give their names, which are not always names of keys.
         let name = &name.replace([' ', '{', '}'], "_");
+        if call.spec == "AES_256 external" {
+            let key = match state {
+                "5" => self.create(name, json!({ "origin": "external" })).await,
+                _ => self.external(name).await,
+            };
+            self.drive(&key, state).await;
+            return key;
+        }
         if state == "5" || call.spec == "AES_256" {
             return self.key_in(state, name).await;
         }
@@ -394,6 +411,31 @@ impl TestServer {
     pub async fn body_for(&self, call: &calls::KeyCall, key: &str) -> Value {
         let mut body = (call.body)(key);
         let made = match call.name {
+            "DELETE {key_id}/tags/{key}" => {
+                let tag = json!({ "key_id": key, "tag": { "key": body["key"] } });
+                self.call("{key_id}/tags", tag).await.ok(204);
+                return body;
+            }
+            "alias/associate" => {
+                let holder = self.create(&format!("holder-{key}"), json!({})).await;
+                let alias = json!({ "key_id": holder, "alias": body["alias"] });
+                self.call("aliases", alias).await.ok(201);
+                return body;
+            }
+            "DELETE aliases" => {
+                // A key that is leaving takes no alias, but it keeps those that it has.
+                let leaving = self.state(key).await == "4";
+                let named = json!({ "key_id": key });
+                if leaving {
+                    self.call("cancel-key-deletion", named).await.ok(200);
+                }
+                let alias = json!({ "key_id": key, "alias": body["aliases"][0] });
+                self.call("aliases", alias).await.ok(201);
+                if leaving {
+                    self.drive(key, "4").await;
+                }
+                return body;
+            }
             "decrypt-data" | "re-encrypt" => {
                 {
                     self.call(
@@ -404,6 +446,16 @@ impl TestServer {
                 .await
             }
             "decrypt-datakey" => self.call("create-datakey", json!({ "key_id": key })).await,
+            name if name.contains(calls::KEYSTORES) => {
+                self.give_up_keystores().await;
+                if name != calls::KEYSTORES {
+                    let made = self.create_keystore(calls::CLUSTER, "hsm-a").await;
+                    if let Some(id) = body.get_mut("keystore_id") {
+                        *id = json!(made);
+                    }
+                }
+                return body;
+            }
             calls::REPLICATE => {
                 body["replica_project_id"] = json!(self.account.project.id);
                 return body;
@@ -414,12 +466,120 @@ impl TestServer {
                 self.call(calls::REPLICATE, copy).await;
                 return body;
             }
+            "revoke-grant" | "retire-grant" => {
+                body["grant_id"] = json!(self.plant_grant(key).await);
+                return body;
+            }
+            "import-key-material" => {
+                let fits = self.import_body(key, &imports::FURTHER).await;
+                return fits.unwrap_or(body);
+            }
+            "rotate-on-demand" => {
+                if self.state(key).await == "2" {
+                    self.import(key, &imports::FURTHER, json!({})).await.ok(200);
+                }
+                return body;
+            }
+            "update-key-rotation-interval" | "disable-key-rotation" => {
+                self.call("enable-key-rotation", json!({ "key_id": key }))
+                    .await;
+                return body;
+            }
+            "datakey-capsule/create" => {
+                let point = keyspace::Custom::create(self).await;
+                body["key_policy"] = json!(calls::policy_for(&point.id));
+                return body;
+            }
+            "datakey-capsule/decrypt" => {
+                let point = keyspace::Custom::create(self).await;
+                let policy = calls::policy_for(&point.id);
+                let members =
+                    json!({ "key_id": key, "datakey_length": "256", "key_policy": policy });
+                let made = self.call("datakey-capsule/create", members).await;
+                if made.status == 200 {
+                    return point.opening(key, &made.json()["datakey_capsule"], None);
+                }
+                return body;
+            }
+            name if name.contains("{access_point_id}") => {
+                body["access_point_id"] = json!(keyspace::Custom::create(self).await.id);
+                return body;
+            }
+            name if name.contains("{policy_id}") => {
+                let policy = json!({ "version": "1.0" }).to_string();
+                body["policy_id"] = json!(keyspace::create_policy(self, &policy).await);
+                return body;
+            }
             _ => return body,
         };
         if made.status == 200 {
             body["cipher_text"] = made.json()["cipher_text"].clone();
         }
         body
+    }
+
+    /// Makes a keystore of a cluster; gives its id.
+    pub async fn create_keystore(&self, cluster: &str, name: &str) -> String {
+        let body = json!({
+            "keystore_alias": name,
+            "hsm_cluster_id": cluster,
+            "hsm_ca_cert": calls::CLUSTER_CA,
+        });
+        let made = self.call(calls::KEYSTORES, body).await.ok(200);
+        made["keystore"]["keystore_id"].as_str().unwrap().to_owned()
+    }
+
+    /// Deletes every keystore, so that the clusters are free.
+    async fn give_up_keystores(&self) {
+        let path = "GET /v1.0/{project_id}/keystores";
+        let listed = self.call(path, json!({})).await.ok(200);
+        for keystore in listed["keystores"].as_array().unwrap() {
+            let path = "DELETE /v1.0/{project_id}/keystores/{keystore_id}";
+            let named = json!({ "keystore_id": keystore["keystore_id"] });
+            self.call(path, named).await.ok(204);
+        }
+    }
+
+    /// A grant to nobody on a key in any state, put there behind the API's back: a key gets grants
+    /// while it is enabled, and keeps them in states in which it gets none.
+    pub async fn plant_grant(&self, key: &str) -> String {
+        let sealing = self.kms.project_key(&self.account.project.id).await;
+        self.plant_grant_to(calls::GRANTEE, key, sealing.unwrap().row())
+            .await
+    }
+
+    /// The same to a user, sealed by any key.
+    pub async fn plant_grant_to(&self, user: &str, key: &str, sealing: &Secret) -> String {
+        let project = &self.account.project.id;
+        let region = Region::parse("home-region-1").unwrap();
+        let key = KeyId::parse(key).unwrap();
+        let found = self.kms.store().find_key(project, &region, &key).await;
+        let key_revision = found.unwrap().unwrap().peek().revision;
+        let user = Vouched {
+            id: UserId::parse(user).unwrap(),
+            authority: String::new(),
+        };
+        let id = GrantId::from_random(self.kms.env().random());
+        let grant = Grant {
+            project: project.clone(),
+            region,
+            key,
+            id: id.clone(),
+            name: None,
+            grantee: Grantee::User(user.clone()),
+            operations: vec![GrantOperation::Encrypt],
+            retirer: None,
+            issuer: user,
+            created_at: START,
+        };
+        let write = Write::InsertGrant {
+            grant: Box::new(Sealed::new(grant, sealing)),
+            key_revision,
+            quota: 100,
+        };
+        let (_, record) = self.kms.store().newest_records(1).await.unwrap().remove(0);
+        self.kms.store().commit(vec![write], record).await.unwrap();
+        id.to_string()
     }
 
     /// The state that describe-key tells.
@@ -429,6 +589,63 @@ impl TestServer {
             .await
             .ok(200);
         found["key_info"]["key_state"].as_str().unwrap().to_owned()
+    }
+
+    /// A key's row, as it stands.
+    pub async fn row(&self, key: &str) -> Key {
+        let project = &self.account.project.id;
+        let region = self.kms.config().home_region();
+        let id = KeyId::parse(key).unwrap();
+        let row = self.kms.store().find_key(project, region, &id).await;
+        let sealing = self.kms.project_key(project).await.unwrap();
+        row.unwrap().unwrap().open(sealing.row()).unwrap()
+    }
+
+    /// Changes a key's row as no call does; its seal fits.
+    pub async fn alter(&self, key: &str, change: impl FnOnce(&mut Key)) {
+        let mut key = self.row(key).await;
+        change(&mut key);
+        let write = self.kms.saved(&mut key).await.unwrap();
+        self.write(vec![write]).await;
+    }
+
+    /// Writes to the database behind the back of every call.
+    pub async fn write(&self, writes: Vec<Write>) {
+        let by_the_test = Record::of_refusal(
+            self.kms.now(),
+            String::new(),
+            None,
+            String::new(),
+            "by-the-test",
+            String::new(),
+        );
+        self.kms.commit(writes, by_the_test).await.unwrap();
+    }
+
+    /// A call by an administrator of the first account's project that no route leads to.
+    pub fn context(&self, action: Action) -> Context {
+        let name = DisplayName::parse(self.account.user.as_str()).unwrap();
+        let project = self.account.project.clone();
+        let caller = Caller {
+            credential: Credential::Token("none".into()),
+            user: UserId::parse(self.account.user.as_str()).unwrap(),
+            user_name: name.clone(),
+            domain: project.domain.clone(),
+            domain_name: name.clone(),
+            scope: Scope::Project(Box::new(project), Box::new(name)),
+            roles: vec![Role::KmsAdministrator],
+            access_key: None,
+            issued_at: START,
+            expires_at: None,
+            address: None,
+        };
+        Context::new(
+            self.kms.clone(),
+            Arc::new(caller),
+            action,
+            self.kms.config().home_region().clone(),
+            self.kms.now(),
+        )
     }
 
     /// A project token of an account.
@@ -479,6 +696,21 @@ impl TestServer {
         }
     }
 
+    /// Does something to the database behind kmsd's back.
+    pub async fn execute(&self, sql: &str) {
+        use sqlx::Connection;
+        let sql = sqlx::AssertSqlSafe(sql.to_owned());
+        if self.database.starts_with("sqlite:") {
+            let mut db = sqlx::SqliteConnection::connect(&self.database)
+                .await
+                .unwrap();
+            sqlx::query(sql).execute(&mut db).await.unwrap();
+        } else {
+            let mut db = sqlx::PgConnection::connect(&self.database).await.unwrap();
+            sqlx::query(sql).execute(&mut db).await.unwrap();
+        }
+    }
+
     /// Every audit record, the oldest first.
     pub async fn records(&self) -> Vec<Record> {
         let records = self.kms.store().newest_records(100_000).await.unwrap();
@@ -498,17 +730,27 @@ pub async fn open_kms(setup: &Setup, folder: &std::path::Path, url: &str, env: E
         ("regions", "home-region-1,region-2".to_owned()),
     ];
     values.extend(setup.values.iter().cloned());
-    let file = setup.file.map(|text| {
-        use std::os::unix::fs::PermissionsExt;
-        let path = folder.join("kmsd.toml");
-        std::fs::write(&path, text).unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
-        path
-    });
+    let pin = write_private(&folder.join("pin"), "1234");
+    // A table, so it stands behind what the test says.
+    let text = format!(
+        "{}\n[[hsm_clusters]]\nid = {:?}\nmodule = \"/nowhere/pkcs11.so\"\n\
+         token_label = \"nobody\"\npin_file = {pin:?}\n",
+        setup.file.unwrap_or_default(),
+        calls::CLUSTER,
+    );
+    let file = Some(write_private(&folder.join("kmsd.toml"), &text));
     let flags = Flags { file, values };
     let config = Config::read(&flags).unwrap_or_else(|faults| panic!("{faults}"));
     let (kms, _) = Kms::open(config, env, Purpose::Operate).await.unwrap();
     Arc::new(kms)
+}
+
+/// Writes a file that nobody else may read.
+pub fn write_private(path: &std::path::Path, text: &str) -> std::path::PathBuf {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::write(path, text).unwrap();
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
+    path.to_owned()
 }
 
 pub async fn add_account(kms: &Arc<Kms>, domain: &str, user: &str) -> Account {

@@ -438,7 +438,8 @@ pub async fn remove_user(kms: &Arc<Kms>, domain: &str, name: &str) -> Result<()>
 /// [`ManageError::NotFound`], [`ManageError::InUse`] when it has keys.
 pub async fn remove_project(kms: &Arc<Kms>, domain: &str, name: &str) -> Result<()> {
     let project = project_named(kms, domain, name).await?;
-    let why = "it has keys; schedule their deletion and wait for it";
+    let why = "it has keys; schedule their deletion and wait for it (default keys stay, and with \
+               them their project)";
     remove(
         kms,
         Write::DeleteProject(project.id),
@@ -651,7 +652,15 @@ async fn domain_named(kms: &Kms, name: &str) -> Result<Domain> {
         .ok_or_else(missing)
 }
 
-async fn project_named(kms: &Kms, domain: &str, name: &str) -> Result<Project> {
+/// The project of a name in a domain.
+///
+/// # Errors
+/// [`ManageError::NotFound`].
+pub(in crate::operations) async fn project_named(
+    kms: &Kms,
+    domain: &str,
+    name: &str,
+) -> Result<Project> {
     let missing = || ManageError::NotFound(format!("project {name} in domain {domain}"));
     let domain = domain_named(kms, domain).await?;
     let parsed = DisplayName::parse(name).map_err(|_| missing())?;
