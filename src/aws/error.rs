@@ -5,6 +5,7 @@
 
 use serde::Serialize;
 
+use super::keys::spec_name;
 use super::naming::key_arn;
 use super::wire::MEDIA_TYPE;
 use crate::dialect::{Body, Reply};
@@ -12,6 +13,7 @@ use crate::kms::Context;
 use crate::model::action::Action;
 use crate::model::error::{Error, ImportFault, TagFault, Unfit, Unrotatable};
 use crate::model::ids::KeyId;
+use crate::model::spec::KeySpec;
 use crate::model::state::Verdict;
 
 /// What a refusal is about, for its text.
@@ -170,7 +172,8 @@ fn tell(error: &Error, action: Option<Action>, subject: &Subject) -> Told {
         Error::NameTaken => fixed("AlreadyExistsException", "the name is taken"),
         Error::ReservedName => refused("NotAuthorizedException", String::new()),
         Error::UsageMismatch { spec, usage } => validation(format!(
-            "KeyUsage {usage} is not compatible with KeySpec {spec}"
+            "KeyUsage {usage} is not compatible with KeySpec {}",
+            KeySpec::parse(spec).map_or(*spec, spec_name)
         )),
         Error::NotImportable(_) | Error::MacNotImportable | Error::SpecNotOffered(_) => {
             refused("UnsupportedOperationException", unsupported(error))

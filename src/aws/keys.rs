@@ -136,6 +136,7 @@ pub const fn spec_name(spec: KeySpec) -> &'static str {
         KeySpec::Aes256 => SYMMETRIC_DEFAULT,
         KeySpec::EcP256 => "ECC_NIST_P256",
         KeySpec::EcP384 => "ECC_NIST_P384",
+        KeySpec::EcP521 => "ECC_NIST_P521",
         KeySpec::Secp256k1 => "ECC_SECG_P256K1",
         KeySpec::Ed25519 => "ECC_NIST_EDWARDS25519",
         // The rest are called alike; SM4 and HMAC_SM3 are Huawei's alone.
@@ -182,6 +183,13 @@ pub async fn create(cx: &mut Context, request: &Request) -> Result<Reply> {
                 .into(),
         ));
     }
+    if (spec, usage) == (KeySpec::Secp256k1, Some(KeyUsage::KeyAgreement)) {
+        // It can, but not in this dialect (contract, section 11.1).
+        return Err(Error::UsageMismatch {
+            spec: spec.name(),
+            usage: KeyUsage::KeyAgreement.name(),
+        });
+    }
     let origin = match asked.origin.as_deref() {
         None | Some("AWS_KMS") => Origin::Kms,
         Some("EXTERNAL") => Origin::External,
@@ -197,6 +205,8 @@ pub async fn create(cx: &mut Context, request: &Request) -> Result<Reply> {
         spec,
         usage,
         origin,
+        // Of every spec (contract, section 11.7).
+        importable: &KeySpec::ALL,
         description: asked.description.unwrap_or_default(),
         enterprise_project: "0".into(),
         keystore: KeystoreId::built_in(),

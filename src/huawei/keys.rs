@@ -19,6 +19,21 @@ use crate::model::spec::{KeySpec, KeyUsage, Origin};
 use crate::operations::grants;
 use crate::operations::keys::{self, NewKey};
 
+/// Specs of keys that another dialect makes: they are shown and used here, but not made.
+const NOT_MADE: &[KeySpec] = &[KeySpec::EcP521, KeySpec::Hmac224];
+
+/// Of which specs material may be imported (contract, section 7.6).
+const IMPORTABLE: &[KeySpec] = &[
+    KeySpec::Aes256,
+    KeySpec::Sm4,
+    KeySpec::Rsa2048,
+    KeySpec::Rsa3072,
+    KeySpec::Rsa4096,
+    KeySpec::EcP256,
+    KeySpec::EcP384,
+    KeySpec::Sm2,
+];
+
 #[derive(Deserialize, Validate)]
 struct CreateKey {
     key_alias: KeyName,
@@ -179,11 +194,16 @@ pub async fn create(cx: &mut Context, request: &Request) -> Result<Reply> {
         // 1 and 2 are Huawei's own crypto card clusters, which are not here.
         Some(id) => keystore_id(id)?,
     };
+    let spec = asked.key_spec.map_or(KeySpec::Aes256, |spec| spec.0);
+    if NOT_MADE.contains(&spec) {
+        return Err(Error::SpecNotOffered(spec.name()));
+    }
     let new = NewKey {
         name: Some(asked.key_alias),
-        spec: asked.key_spec.map_or(KeySpec::Aes256, |spec| spec.0),
+        spec,
         usage: asked.key_usage.map(|usage| usage.0),
         origin: asked.origin.map_or(Origin::Kms, |origin| origin.0),
+        importable: IMPORTABLE,
         description: asked.key_description.unwrap_or_default(),
         enterprise_project: asked.enterprise_project_id.map_or_else(
             || DEFAULT_ENTERPRISE_PROJECT.to_owned(),

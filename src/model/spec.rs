@@ -19,12 +19,16 @@ pub enum KeySpec {
     EcP256,
     /// The NIST curve P-384.
     EcP384,
+    /// The NIST curve P-521.
+    EcP521,
     /// The SECG curve secp256k1.
     Secp256k1,
     /// SM2 (GM/T 0003).
     Sm2,
     /// Edwards curve 25519 (RFC 8032).
     Ed25519,
+    /// HMAC with SHA-224.
+    Hmac224,
     /// HMAC with SHA-256.
     Hmac256,
     /// HMAC with SHA-384.
@@ -72,7 +76,7 @@ use KeyUsage::{EncryptDecrypt, GenerateVerifyMac, KeyAgreement, SignVerify};
 
 impl KeySpec {
     /// Every spec, in the order of the documentation.
-    pub const ALL: [KeySpec; 14] = [
+    pub const ALL: [KeySpec; 16] = [
         KeySpec::Aes256,
         KeySpec::Sm4,
         KeySpec::Rsa2048,
@@ -80,35 +84,38 @@ impl KeySpec {
         KeySpec::Rsa4096,
         KeySpec::EcP256,
         KeySpec::EcP384,
+        KeySpec::EcP521,
         KeySpec::Secp256k1,
         KeySpec::Sm2,
         KeySpec::Ed25519,
+        KeySpec::Hmac224,
         KeySpec::Hmac256,
         KeySpec::Hmac384,
         KeySpec::Hmac512,
         KeySpec::HmacSm3,
     ];
 
-    /// The table: name, family, usages (the default first), whether material may be imported
-    /// (contract, sections 3.4 and 7.6).
+    /// The table: name, family, usages (the default first; contract, section 3.4).
     #[rustfmt::skip]
-    const fn row(self) -> (&'static str, Family, &'static [KeyUsage], bool) {
+    const fn row(self) -> (&'static str, Family, &'static [KeyUsage]) {
         use Family::{Asymmetric, Mac, Symmetric};
         match self {
-            KeySpec::Aes256    => ("AES_256",   Symmetric,  &[EncryptDecrypt],                           true),
-            KeySpec::Sm4       => ("SM4",       Symmetric,  &[EncryptDecrypt],                           true),
-            KeySpec::Rsa2048   => ("RSA_2048",  Asymmetric, &[SignVerify, EncryptDecrypt],               true),
-            KeySpec::Rsa3072   => ("RSA_3072",  Asymmetric, &[SignVerify, EncryptDecrypt],               true),
-            KeySpec::Rsa4096   => ("RSA_4096",  Asymmetric, &[SignVerify, EncryptDecrypt],               true),
-            KeySpec::EcP256    => ("EC_P256",   Asymmetric, &[SignVerify, KeyAgreement],                 true),
-            KeySpec::EcP384    => ("EC_P384",   Asymmetric, &[SignVerify, KeyAgreement],                 true),
-            KeySpec::Secp256k1 => ("SECP256K1", Asymmetric, &[SignVerify, KeyAgreement],                 false),
-            KeySpec::Sm2       => ("SM2",       Asymmetric, &[SignVerify, EncryptDecrypt, KeyAgreement], true),
-            KeySpec::Ed25519   => ("ED25519",   Asymmetric, &[SignVerify],                               false),
-            KeySpec::Hmac256   => ("HMAC_256",  Mac,        &[GenerateVerifyMac],                        false),
-            KeySpec::Hmac384   => ("HMAC_384",  Mac,        &[GenerateVerifyMac],                        false),
-            KeySpec::Hmac512   => ("HMAC_512",  Mac,        &[GenerateVerifyMac],                        false),
-            KeySpec::HmacSm3   => ("HMAC_SM3",  Mac,        &[GenerateVerifyMac],                        false),
+            KeySpec::Aes256    => ("AES_256",   Symmetric,  &[EncryptDecrypt]),
+            KeySpec::Sm4       => ("SM4",       Symmetric,  &[EncryptDecrypt]),
+            KeySpec::Rsa2048   => ("RSA_2048",  Asymmetric, &[SignVerify, EncryptDecrypt]),
+            KeySpec::Rsa3072   => ("RSA_3072",  Asymmetric, &[SignVerify, EncryptDecrypt]),
+            KeySpec::Rsa4096   => ("RSA_4096",  Asymmetric, &[SignVerify, EncryptDecrypt]),
+            KeySpec::EcP256    => ("EC_P256",   Asymmetric, &[SignVerify, KeyAgreement]),
+            KeySpec::EcP384    => ("EC_P384",   Asymmetric, &[SignVerify, KeyAgreement]),
+            KeySpec::EcP521    => ("EC_P521",   Asymmetric, &[SignVerify, KeyAgreement]),
+            KeySpec::Secp256k1 => ("SECP256K1", Asymmetric, &[SignVerify, KeyAgreement]),
+            KeySpec::Sm2       => ("SM2",       Asymmetric, &[SignVerify, EncryptDecrypt, KeyAgreement]),
+            KeySpec::Ed25519   => ("ED25519",   Asymmetric, &[SignVerify]),
+            KeySpec::Hmac224   => ("HMAC_224",  Mac,        &[GenerateVerifyMac]),
+            KeySpec::Hmac256   => ("HMAC_256",  Mac,        &[GenerateVerifyMac]),
+            KeySpec::Hmac384   => ("HMAC_384",  Mac,        &[GenerateVerifyMac]),
+            KeySpec::Hmac512   => ("HMAC_512",  Mac,        &[GenerateVerifyMac]),
+            KeySpec::HmacSm3   => ("HMAC_SM3",  Mac,        &[GenerateVerifyMac]),
         }
     }
 
@@ -135,11 +142,6 @@ impl KeySpec {
     /// What a key of this spec may be made for, the default first.
     pub const fn usages(self) -> &'static [KeyUsage] {
         self.row().2
-    }
-
-    /// Whether its material may be imported.
-    pub const fn importable(self) -> bool {
-        self.row().3
     }
 
     /// From its name.

@@ -9,7 +9,7 @@ use crate::model::spec::{Family, KeySpec, KeyUsage, Origin};
 pub(super) fn must_encrypt(key: &Key) -> Result<()> {
     let is_curve = matches!(
         key.spec,
-        KeySpec::EcP256 | KeySpec::EcP384 | KeySpec::Secp256k1 | KeySpec::Ed25519
+        KeySpec::EcP256 | KeySpec::EcP384 | KeySpec::EcP521 | KeySpec::Secp256k1 | KeySpec::Ed25519
     );
     refuse(match key.usage {
         _ if is_curve => Some(Unfit::CurveCannotEncrypt),

@@ -33,6 +33,8 @@ pub struct NewKey {
     pub usage: Option<KeyUsage>,
     /// Where its material comes from.
     pub origin: Origin,
+    /// Of which specs the dialect lets material be imported.
+    pub importable: &'static [KeySpec],
     /// Free text.
     pub description: String,
     /// The enterprise project it is filed under.
@@ -84,7 +86,7 @@ pub async fn create(cx: &mut Context, new: NewKey) -> Result<Key> {
         false => Some(usable_keystore(cx, &new).await?),
     };
     let material = match new.origin {
-        Origin::External if !new.spec.importable() => {
+        Origin::External if !new.importable.contains(&new.spec) => {
             return Err(match new.spec.family() {
                 Family::Mac => Error::MacNotImportable,
                 Family::Symmetric | Family::Asymmetric => Error::NotImportable(new.spec.name()),

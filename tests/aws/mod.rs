@@ -1,0 +1,3 @@
+//! The same keys in AWS's dialect.
+
+mod materials;
