@@ -213,6 +213,10 @@ fn tell(error: &Error, action: Option<Action>, subject: &Subject) -> Told {
             "IncorrectKeyException",
             "The key ID in the request does not identify a CMK that can perform this operation.",
         ),
+        Error::InvalidMarker => fixed(
+            "InvalidMarkerException",
+            "The marker is not one that this list gave.",
+        ),
         Error::DryRun => fixed(
             "DryRunOperationException",
             "The request would have succeeded, but the DryRun option is set.",

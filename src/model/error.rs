@@ -135,6 +135,8 @@ pub enum Error {
     MacDoesNotHold,
     /// The key that the caller names is not the one that the ciphertext names.
     IncorrectKey,
+    /// The marker of a page is not one that this list gave.
+    InvalidMarker,
     /// It would have been done, had it been meant.
     DryRun,
     /// Material cannot be imported or dropped: why.
@@ -373,6 +375,7 @@ impl Error {
             Error::SignatureDoesNotHold => "signature-does-not-hold",
             Error::MacDoesNotHold => "mac-does-not-hold",
             Error::IncorrectKey => "incorrect-key",
+            Error::InvalidMarker => "invalid-marker",
             Error::DryRun => "dry-run",
             Error::Import(fault) => fault.name(),
             Error::CannotRotate(_) => "cannot-rotate",

@@ -1,3 +1,4 @@
 //! The same keys in AWS's dialect.
 
+mod first;
 mod materials;
