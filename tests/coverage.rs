@@ -332,6 +332,7 @@ fn refusals() -> Vec<(&'static str, Error)> {
         ImportFault::NoPrivateKey,
         ImportFault::BadPrivateKey,
         ImportFault::TemporaryKeyLength(32),
+        ImportFault::NoSuchMaterial,
     ] {
         all.push(("Import", Error::Import(fault)));
     }
@@ -344,6 +345,8 @@ fn refusals() -> Vec<(&'static str, Error)> {
         Unrotatable::Mac,
         Unrotatable::InKeystore,
         Unrotatable::Replica,
+        Unrotatable::OftenEnough,
+        Unrotatable::PlanIsNear,
     ] {
         all.push(("CannotRotate", Error::CannotRotate(why)));
     }

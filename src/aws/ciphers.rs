@@ -6,16 +6,18 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use super::keys::origin_name;
 use super::naming::{KeyName, arn_of};
 use super::wire::{Blob, SecretBlob, answer, base64_of, decode, unless_dry};
 use crate::dialect::{Reply, Request};
 use crate::kms::Context;
 use crate::model::error::{Error, Result};
 use crate::model::key::Key;
-use crate::model::spec::{Family, Origin};
+use crate::model::spec::Family;
 use crate::operations::agreements;
 use crate::operations::ciphers::{self, Binding, PairKind, SYMMETRIC_DEFAULT, Side};
 use crate::operations::enclaves::{self, Told};
+use crate::operations::material_ids;
 
 /// How long an encryption context may be as JSON (contract, section 4).
 const CONTEXT_CHARACTERS: usize = 8192;
@@ -118,6 +120,8 @@ struct Decrypted {
     encryption_algorithm: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     ciphertext_for_recipient: Option<Blob>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key_material_id: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -128,6 +132,10 @@ struct ReEncrypted {
     key_id: String,
     source_encryption_algorithm: String,
     destination_encryption_algorithm: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source_key_material_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    destination_key_material_id: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -139,6 +147,8 @@ struct NewDataKey {
     key_id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     ciphertext_for_recipient: Option<Blob>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key_material_id: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -152,6 +162,8 @@ struct NewPair {
     key_pair_spec: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     ciphertext_for_recipient: Option<Blob>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key_material_id: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -246,6 +258,19 @@ fn spelt(told: Told) -> (Option<Zeroizing<String>>, Option<Blob>) {
     }
 }
 
+/// The id of the material that a ciphertext is under; asymmetric ones have none.
+async fn id_of(
+    cx: &Context,
+    key: &Key,
+    algorithm: &str,
+    ciphertext: &[u8],
+) -> Result<Option<String>> {
+    match algorithm {
+        SYMMETRIC_DEFAULT => material_ids::of_ciphertext(cx, key, ciphertext).await,
+        _ => Ok(None),
+    }
+}
+
 /// `Encrypt`
 pub async fn encrypt(cx: &mut Context, request: &Request) -> Result<Reply> {
     let asked: Encrypt = decode(request, "Encrypt")?;
@@ -282,6 +307,11 @@ pub async fn decrypt(cx: &mut Context, request: &Request) -> Result<Reply> {
     let (key, plaintext) =
         ciphers::decrypt(cx, reference.as_ref(), &algorithm, &binding, &ciphertext.0).await?;
     fits_binding(&key, &binding)?;
+    // Not beside an envelope (contract, section 11.2).
+    let key_material_id = match document {
+        None => id_of(cx, &key, &algorithm, &ciphertext.0).await?,
+        Some(_) => None,
+    };
     let (plaintext, ciphertext_for_recipient) = told(cx, document, plaintext).await?;
     unless_dry(asked.dry_run, || {
         answer(&Decrypted {
@@ -289,6 +319,7 @@ pub async fn decrypt(cx: &mut Context, request: &Request) -> Result<Reply> {
             plaintext,
             encryption_algorithm: algorithm,
             ciphertext_for_recipient,
+            key_material_id,
         })
     })
 }
@@ -307,7 +338,7 @@ pub async fn re_encrypt(cx: &mut Context, request: &Request) -> Result<Reply> {
     );
     let source = asked.source_key_id.map(|name| name.any(cx)).transpose()?;
     let destination = asked.destination_key_id.any(cx)?;
-    let (source_key, key, ciphertext) = ciphers::re_encrypt(
+    let (source_key, key, made) = ciphers::re_encrypt(
         cx,
         Side {
             key: source.as_ref(),
@@ -324,13 +355,17 @@ pub async fn re_encrypt(cx: &mut Context, request: &Request) -> Result<Reply> {
     .await?;
     fits_binding(&source_key, &from_binding)?;
     fits_binding(&key, &to_binding)?;
+    let source_key_material_id = id_of(cx, &source_key, &from, &ciphertext.0).await?;
+    let destination_key_material_id = id_of(cx, &key, &to, &made).await?;
     unless_dry(asked.dry_run, || {
         answer(&ReEncrypted {
-            ciphertext_blob: Blob(ciphertext),
+            ciphertext_blob: Blob(made),
             source_key_id: arn_of(cx, &source_key)?,
             key_id: arn_of(cx, &key)?,
             source_encryption_algorithm: from,
             destination_encryption_algorithm: to,
+            source_key_material_id,
+            destination_key_material_id,
         })
     })
 }
@@ -370,6 +405,7 @@ async fn data_key(
     let binding = binding(asked.encryption_context)?;
     let (key, data_key, wrapped) =
         ciphers::generate_data_key(cx, &reference, &binding, bytes).await?;
+    let key_material_id = material_ids::of_ciphertext(cx, &key, &wrapped).await?;
     let (plaintext, ciphertext_for_recipient) = if shown {
         told(cx, document, data_key).await?
     } else {
@@ -381,6 +417,7 @@ async fn data_key(
             plaintext,
             key_id: arn_of(cx, &key)?,
             ciphertext_for_recipient,
+            key_material_id,
         })
     })
 }
@@ -414,6 +451,7 @@ async fn pair(cx: &mut Context, request: &Request, operation: &str, shown: bool)
     let binding = binding(asked.encryption_context)?;
     let (key, public, private, wrapped) =
         ciphers::generate_data_key_pair(cx, &reference, &binding, kind).await?;
+    let key_material_id = material_ids::of_ciphertext(cx, &key, &wrapped).await?;
     let (private_key_plaintext, ciphertext_for_recipient) = if shown {
         told(cx, document, private).await?
     } else {
@@ -427,6 +465,7 @@ async fn pair(cx: &mut Context, request: &Request, operation: &str, shown: bool)
             key_id: arn_of(cx, &key)?,
             key_pair_spec: asked.key_pair_spec,
             ciphertext_for_recipient,
+            key_material_id,
         })
     })
 }
@@ -465,10 +504,7 @@ pub async fn derive_secret(cx: &mut Context, request: &Request) -> Result<Reply>
             shared_secret,
             ciphertext_for_recipient,
             key_agreement_algorithm: "ECDH",
-            key_origin: match key.origin {
-                Origin::Kms => "AWS_KMS",
-                Origin::External => "EXTERNAL",
-            },
+            key_origin: origin_name(&key),
         })
     })
 }

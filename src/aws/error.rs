@@ -167,6 +167,11 @@ fn tell(error: &Error, action: Option<Action>, subject: &Subject) -> Told {
         Error::NoKeyId(given) => refused("NotFoundException", format!("Invalid keyId '{given}'")),
         Error::OtherRegion(region) => refused("NotFoundException", format!("Invalid arn {region}")),
         Error::BadArn(why) => refused("InvalidArnException", why.clone()),
+        // A key without material is one whose material is imported: it cannot have a plan.
+        Error::WrongState(
+            Action::EnableKeyRotation | Action::DisableKeyRotation,
+            Verdict::NeedsMaterial,
+        ) => cannot_rotate(Unrotatable::External, arn),
         Error::WrongState(_, verdict) => wrong_state(*verdict, arn),
         Error::DefaultKey => refused("AccessDeniedException", String::new()),
         Error::NameTaken => fixed("AlreadyExistsException", "the name is taken"),
@@ -316,7 +321,16 @@ fn wrong_state(verdict: Verdict, arn: &str) -> Told {
 
 fn unfit_key(unfit: Unfit, action: Option<Action>, arn: &str) -> Told {
     let kind = match unfit {
-        Unfit::NoPublicHalf => "UnsupportedOperationException",
+        Unfit::OfOneRegion => {
+            return Told {
+                status: 400,
+                kind: "UnsupportedOperationException",
+                text: format!("{arn} is not a multi-region primary key."),
+            };
+        }
+        Unfit::NoPublicHalf | Unfit::InKeystore | Unfit::OfImportedMaterial => {
+            "UnsupportedOperationException"
+        }
         _ => "InvalidKeyUsageException",
     };
     let usage = match unfit {
@@ -361,6 +375,10 @@ fn import_fault(fault: ImportFault, arn: &str) -> Told {
             "UnsupportedOperationException",
             format!("{arn} keeps its key material."),
         ),
+        ImportFault::NoSuchMaterial => (
+            "NotFoundException",
+            format!("{arn} has no such key material."),
+        ),
         ImportFault::DoesNotUnwrap => ("InvalidCiphertextException", String::new()),
         ImportFault::WrongLength(_)
         | ImportFault::Differs
@@ -392,6 +410,17 @@ fn cannot_rotate(why: Unrotatable, arn: &str) -> Told {
         Unrotatable::Replica => (
             "UnsupportedOperationException",
             format!("{arn} is not a multi-region primary key."),
+        ),
+        Unrotatable::OftenEnough => (
+            "LimitExceededException",
+            format!(
+                "The on-demand rotations limit has been reached for the given keyId. No more \
+                 on-demand rotations can be performed for this key: {arn}"
+            ),
+        ),
+        Unrotatable::PlanIsNear => (
+            "ConflictException",
+            format!("{arn} is about to be rotated by its schedule."),
         ),
         // No text (contract, section 1.4).
         Unrotatable::Rsa | Unrotatable::Asymmetric | Unrotatable::Mac | Unrotatable::InKeystore => {
@@ -433,6 +462,9 @@ fn denied(action: Action, subject: &Subject) -> String {
 /// What AWS calls a member that verbs name.
 fn member_name(member: &str) -> &str {
     match member {
+        "wrapping_algorithm" => "WrappingAlgorithm",
+        "expiration_time" => "ValidTo",
+        "rotation_interval" => "RotationPeriodInDays",
         "pending_days" => "PendingWindowInDays",
         "replica_region" => "ReplicaRegion",
         "primary_region" => "PrimaryRegion",

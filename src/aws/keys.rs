@@ -8,11 +8,12 @@ use super::wire::{Seconds, answer, decode, nothing};
 use crate::dialect::{Reply, Request};
 use crate::kms::{Context, material_kind};
 use crate::model::error::{Error, Result};
-use crate::model::ids::KeystoreId;
+use crate::model::ids::{HsmClusterId, KeystoreId};
 use crate::model::key::Key;
 use crate::model::spec::{KeySpec, KeyUsage, Origin};
 use crate::model::state::{KeyState, Verdict};
 use crate::operations::keys::{self, NewKey};
+use crate::operations::material_ids;
 use crate::operations::pages::Position;
 
 /// For how many days a deletion waits when nobody says.
@@ -34,6 +35,8 @@ struct CreateKey {
     customer_master_key_spec: Option<String>,
     key_spec: Option<String>,
     origin: Option<String>,
+    custom_key_store_id: Option<String>,
+    multi_region: Option<bool>,
 }
 
 #[derive(Deserialize)]
@@ -101,6 +104,32 @@ pub struct KeyMetadata {
     #[serde(skip_serializing_if = "Option::is_none")]
     key_agreement_algorithms: Option<Vec<&'static str>>,
     multi_region: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    multi_region_configuration: Option<MultiRegionConfiguration>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pending_deletion_window_in_days: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    custom_key_store_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cloud_hsm_cluster_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    current_key_material_id: Option<String>,
+}
+
+/// Where a multi-region key and its replicas are.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct MultiRegionConfiguration {
+    multi_region_key_type: &'static str,
+    primary_key: MultiRegionKey,
+    replica_keys: Vec<MultiRegionKey>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct MultiRegionKey {
+    arn: String,
+    region: String,
 }
 
 #[derive(Serialize)]
@@ -122,6 +151,7 @@ struct KeyListEntry {
 #[serde(rename_all = "PascalCase")]
 struct Scheduled {
     key_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
     deletion_date: Option<Seconds>,
     key_state: &'static str,
     pending_window_in_days: u32,
@@ -194,12 +224,22 @@ pub async fn create(cx: &mut Context, request: &Request) -> Result<Reply> {
         });
     }
     let origin = match asked.origin.as_deref() {
-        None | Some("AWS_KMS") => Origin::Kms,
+        None | Some("AWS_KMS" | "AWS_CLOUDHSM") => Origin::Kms,
         Some("EXTERNAL") => Origin::External,
         Some(other) => {
             return Err(Error::Constraint(format!(
                 "Origin {other} is not offered here"
             )));
+        }
+    };
+    let in_cluster = asked.origin.as_deref() == Some("AWS_CLOUDHSM");
+    let keystore = match asked.custom_key_store_id {
+        Some(id) if in_cluster => KeystoreId::parse(id).map_err(|_| Error::KeystoreNotFound)?,
+        None if !in_cluster => KeystoreId::built_in(),
+        _ => {
+            return Err(Error::Constraint(
+                "CustomKeyStoreId and the Origin AWS_CLOUDHSM go together".into(),
+            ));
         }
     };
     let new = NewKey {
@@ -212,11 +252,12 @@ pub async fn create(cx: &mut Context, request: &Request) -> Result<Reply> {
         importable: &KeySpec::ALL,
         description: asked.description.unwrap_or_default(),
         enterprise_project: "0".into(),
-        keystore: KeystoreId::built_in(),
+        keystore,
+        multi_region: asked.multi_region == Some(true),
     };
-    let key = keys::create(cx, new).await?;
+    let (key, material_id) = keys::create(cx, new).await?;
     answer(&InKeyMetadata {
-        key_metadata: metadata(cx, &key)?,
+        key_metadata: metadata(cx, &key, material_id).await?,
     })
 }
 
@@ -225,8 +266,9 @@ pub async fn describe(cx: &mut Context, request: &Request) -> Result<Reply> {
     let asked: NamedKey = decode(request, "DescribeKey")?;
     let reference = asked.key_id.any(cx)?;
     let key = keys::describe(cx, &reference).await?;
+    let material_id = material_ids::current(cx, &key).await?;
     answer(&InKeyMetadata {
-        key_metadata: metadata(cx, &key)?,
+        key_metadata: metadata(cx, &key, material_id).await?,
     })
 }
 
@@ -284,7 +326,7 @@ pub async fn schedule_deletion(cx: &mut Context, request: &Request) -> Result<Re
         return Err(Error::invalid("pending_days", "must be between 7 and 30"));
     }
     let reference = asked.key_id.id(cx)?;
-    let key = keys::schedule_deletion(cx, &reference, days).await?;
+    let key = keys::schedule_deletion(cx, &reference, days, true).await?;
     answer(&Scheduled {
         key_id: arn_of(cx, &key)?,
         deletion_date: key.state.delete_at().map(Seconds),
@@ -318,6 +360,7 @@ pub const fn state_name(key: &Key) -> &'static str {
         KeyState::Disabled => "Disabled",
         KeyState::PendingDeletion { .. } => "PendingDeletion",
         KeyState::PendingImport => "PendingImport",
+        KeyState::PendingReplicaDeletion { .. } => "PendingReplicaDeletion",
     }
 }
 
@@ -325,7 +368,13 @@ pub const fn state_name(key: &Key) -> &'static str {
 ///
 /// # Errors
 /// As [`arn_of`].
-pub fn metadata(cx: &Context, key: &Key) -> Result<KeyMetadata> {
+pub async fn metadata(cx: &Context, key: &Key, material_id: Option<String>) -> Result<KeyMetadata> {
+    let keystore = match key.keystore.is_built_in() {
+        true => None,
+        false => Some(cx.keystore(&key.keystore).await?),
+    };
+    // While its store is disconnected a key can only leave.
+    let is_away = keystore.as_ref().is_some_and(|store| !store.enabled) && !key.state.is_leaving();
     let kind = material_kind(key.spec);
     let names = |usage, names: Vec<&'static str>| (key.usage == usage).then_some(names);
     let spec = spec_name(key.spec);
@@ -335,16 +384,17 @@ pub fn metadata(cx: &Context, key: &Key) -> Result<KeyMetadata> {
         key_id: key.id.to_string(),
         arn: arn_of(cx, key)?,
         creation_date: Seconds(key.created_at),
-        enabled: key.state == KeyState::Enabled,
+        enabled: key.state == KeyState::Enabled && !is_away,
         description: key.description.clone(),
         key_usage: key.usage.name(),
-        key_state: state_name(key),
+        key_state: if is_away {
+            "Unavailable"
+        } else {
+            state_name(key)
+        },
         deletion_date: key.state.delete_at().map(Seconds),
         valid_to: key.material_expires_at.map(Seconds),
-        origin: match key.origin {
-            Origin::Kms => "AWS_KMS",
-            Origin::External => "EXTERNAL",
-        },
+        origin: origin_name(key),
         expiration_model: (key.origin == Origin::External && has_material).then_some(
             match key.material_expires_at {
                 Some(_) => "KEY_MATERIAL_EXPIRES",
@@ -377,5 +427,73 @@ pub fn metadata(cx: &Context, key: &Key) -> Result<KeyMetadata> {
         ),
         key_agreement_algorithms: names(KeyUsage::KeyAgreement, vec!["ECDH"]),
         multi_region: key.primary_region.is_some(),
+        multi_region_configuration: configuration(cx, key).await?,
+        pending_deletion_window_in_days: key.state.replica_wait(),
+        custom_key_store_id: keystore.as_ref().map(|store| store.id.to_string()),
+        cloud_hsm_cluster_id: keystore.map(|store| cluster_name(&store.cluster)),
+        current_key_material_id: material_id,
     })
+}
+
+/// A replica as it is told while it is being made: it can be used once the answer is there.
+///
+/// # Errors
+/// As [`metadata`].
+pub async fn metadata_of_new_replica(cx: &Context, key: &Key) -> Result<KeyMetadata> {
+    Ok(KeyMetadata {
+        enabled: false,
+        key_state: "Creating",
+        ..metadata(cx, key, None).await?
+    })
+}
+
+/// What AWS calls where a key's material comes from.
+pub fn origin_name(key: &Key) -> &'static str {
+    match key.origin {
+        Origin::Kms if !key.keystore.is_built_in() => "AWS_CLOUDHSM",
+        Origin::Kms => "AWS_KMS",
+        Origin::External => "EXTERNAL",
+    }
+}
+
+/// Where a multi-region key and its replicas are.
+async fn configuration(cx: &Context, key: &Key) -> Result<Option<MultiRegionConfiguration>> {
+    let Some(primary) = &key.primary_region else {
+        return Ok(None);
+    };
+    let place = |key: &Key| -> Result<MultiRegionKey> {
+        Ok(MultiRegionKey {
+            arn: arn_of(cx, key)?,
+            region: key.region.to_string(),
+        })
+    };
+    let mut all = cx.kms().copies(key).await?;
+    all.push(key.clone());
+    all.sort_by(|one, other| one.region.as_str().cmp(other.region.as_str()));
+    let (primaries, replicas): (Vec<_>, Vec<_>) =
+        all.iter().partition(|copy| copy.region == *primary);
+    let first = primaries
+        .first()
+        .ok_or_else(|| Error::Internal(format!("key {} has no primary", key.id)))?;
+    Ok(Some(MultiRegionConfiguration {
+        multi_region_key_type: if key.is_replica() {
+            "REPLICA"
+        } else {
+            "PRIMARY"
+        },
+        primary_key: place(first)?,
+        replica_keys: replicas.into_iter().map(place).collect::<Result<_>>()?,
+    }))
+}
+
+/// What AWS's clients call a cluster: the first ten bytes of its id in base 32 (RFC 4648), for theirs
+/// have sixteen such characters at most.
+pub fn cluster_name(cluster: &HsmClusterId) -> String {
+    const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
+    let bits = uuid::Uuid::parse_str(cluster.as_str()).map_or(0, |id| id.as_u128()) >> 48;
+    let letters = (0..16_u32).rev().map(|at| {
+        let five = usize::try_from((bits >> (at * 5)) & 31).unwrap_or(0);
+        char::from(ALPHABET[five])
+    });
+    format!("cluster-{}", letters.collect::<String>())
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::error::{Subject, render};
-use super::{auth, ciphers, keys, signatures};
+use super::{auth, ciphers, keys, materials, regions, rotation, signatures};
 use crate::dialect::{Call, Handler, Reply, Request, handler, serve};
 use crate::kms::Kms;
 use crate::model::action::Action;
@@ -60,6 +60,18 @@ pub fn table() -> Vec<Operation> {
         "GetPublicKey" GetPublicKey signatures::public_key;
         "GenerateMac" GenerateMac signatures::generate_mac;
         "VerifyMac" VerifyMac signatures::verify_mac;
+        // Imported material and rotation.
+        "GetParametersForImport" GetImportParameters materials::parameters;
+        "ImportKeyMaterial" ImportKeyMaterial materials::import;
+        "DeleteImportedKeyMaterial" DeleteKeyMaterial materials::delete;
+        "EnableKeyRotation" EnableKeyRotation rotation::enable;
+        "DisableKeyRotation" DisableKeyRotation rotation::disable;
+        "GetKeyRotationStatus" GetRotationStatus rotation::status;
+        "RotateKeyOnDemand" RotateKeyOnDemand rotation::on_demand;
+        "ListKeyRotations" GetRotationStatus rotation::list;
+        // Multi-region keys.
+        "ReplicateKey" ReplicateKey regions::replicate;
+        "UpdatePrimaryRegion" UpdatePrimaryRegion regions::update_primary;
     }
 }
 

@@ -448,6 +448,7 @@ fn unfit_key(unfit: Unfit) -> (u16, &'static str, String) {
         Unfit::NoPublicHalf => ("KMS.0331", "a symmetric key has no public half"),
         Unfit::CannotWrap => ("KMS.0325", "an asymmetric key cannot wrap data keys"),
         Unfit::NotForAgreement => ("KMS.0308", "the key is not for agreeing on secrets"),
+        Unfit::OfOneRegion => ("KMS.0308", "the key lives in one region only"),
         Unfit::OfImportedMaterial => (
             "KMS.0308",
             "imported material is not copied to other regions",
@@ -492,6 +493,7 @@ fn import_fault(fault: ImportFault) -> (u16, &'static str, String) {
         }
         F::TokenInvalid => ("KMS.2605", "import_token is not valid"),
         F::Differs => ("KMS.2606", "the material is not what was imported before"),
+        F::NoSuchMaterial => ("KMS.2606", "the key never had this material"),
         F::NoPrivateKey => (
             "KMS.2608",
             "encrypted_privatekey is missing, which an asymmetric key needs",
@@ -541,6 +543,11 @@ fn cannot_rotate(why: Unrotatable) -> (u16, &'static str, String) {
             "KMS.0308",
             "the key is a replica, which rotates with the key in the primary region",
         ),
+        Unrotatable::OftenEnough => (
+            "KMS.0308",
+            "the key was rotated on demand as often as it may be",
+        ),
+        Unrotatable::PlanIsNear => ("KMS.0308", "the key is about to be rotated by its plan"),
     };
     (400, code, words.to_owned())
 }

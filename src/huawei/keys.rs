@@ -210,8 +210,9 @@ pub async fn create(cx: &mut Context, request: &Request) -> Result<Reply> {
             |id| id.to_string(),
         ),
         keystore,
+        multi_region: false,
     };
-    let key = keys::create(cx, new).await?;
+    let (key, _) = keys::create(cx, new).await?;
     let domain = cx.project()?.domain.clone();
     let key_info = NewKeyInfo {
         key_id: key.id.as_str(),
@@ -313,7 +314,7 @@ pub async fn schedule_deletion(cx: &mut Context, request: &Request) -> Result<Re
         .and_then(|days| u32::try_from(days).ok())
         .filter(|days| PENDING_DAYS.contains(days))
         .ok_or_else(|| Error::invalid("pending_days", "must be a number of days, 7 to 1096"))?;
-    let key = keys::schedule_deletion(cx, &asked.key_id.0, days).await?;
+    let key = keys::schedule_deletion(cx, &asked.key_id.0, days, false).await?;
     Reply::json(200, &status(&key))
 }
 

@@ -11,10 +11,16 @@ use crate::kms::Context;
 use crate::model::error::{Error, Result};
 use crate::model::spec::Family;
 use crate::model::time::Timestamp;
-use crate::operations::materials::{self, Wrapped, WrappingPair};
+use crate::operations::materials::{self, Offer, Rules, Which, Wrapped, WrappingPair};
 
 /// Imported private keys neither expire nor are dropped (contract, section 7.6).
-const TEMPORARY: &[Family] = &[Family::Symmetric];
+const RULES: Rules = Rules {
+    temporary: &[Family::Symmetric],
+    brought_despite: &[],
+    dropped_despite: &[],
+    repeatable: false,
+    in_one_piece: false,
+};
 
 /// Characters of `import_token` and `encrypted_privatekey` (contract, section 7.3).
 const LONG: std::ops::RangeInclusive<usize> = 200..=6144;
@@ -77,7 +83,7 @@ pub async fn parameters(cx: &mut Context, request: &Request) -> Result<Reply> {
         }
     };
     let algorithm = &asked.wrapping_algorithm;
-    let (key, made) = materials::parameters(cx, &asked.key_id.0, pair, algorithm).await?;
+    let (key, made) = materials::parameters(cx, &asked.key_id.0, pair, algorithm, &RULES).await?;
     Reply::json(
         200,
         &Parameters {
@@ -111,14 +117,22 @@ pub async fn import(cx: &mut Context, request: &Request) -> Result<Reply> {
         material: &material,
         private_key: private_key.as_deref(),
     };
-    materials::import(cx, &asked.key_id.0, wrapped, expires_at, TEMPORARY).await?;
+    materials::import(
+        cx,
+        &asked.key_id.0,
+        wrapped,
+        expires_at,
+        &Offer::default(),
+        &RULES,
+    )
+    .await?;
     Reply::json(200, &Nothing {})
 }
 
 /// `POST …/kms/delete-imported-key-material`
 pub async fn delete(cx: &mut Context, request: &Request) -> Result<Reply> {
     let asked: NamedKey = decode(request)?;
-    materials::delete(cx, &asked.key_id.0, TEMPORARY).await?;
+    materials::delete(cx, &asked.key_id.0, Which::All, &RULES).await?;
     Reply::json(200, &Nothing {})
 }
 

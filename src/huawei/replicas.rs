@@ -82,6 +82,7 @@ pub async fn replicate(cx: &mut Context, request: &Request) -> Result<Reply> {
             name: asked.key_alias,
             description: asked.key_description.unwrap_or_default(),
             tags,
+            any_key: true,
             enterprise_project: asked.enterprise_project_id.map_or_else(
                 || DEFAULT_ENTERPRISE_PROJECT.to_owned(),
                 |id| id.to_string(),

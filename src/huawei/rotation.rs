@@ -96,7 +96,7 @@ pub async fn disable(cx: &mut Context, request: &Request) -> Result<Reply> {
 /// `POST …/kms/rotate-on-demand`: of imported material only; kmsd's own is renewed by plan.
 pub async fn on_demand(cx: &mut Context, request: &Request) -> Result<Reply> {
     let asked: NamedKeyAlone = decode(request)?;
-    let key = rotation::on_demand(cx, &asked.key_id.0, &[Origin::External]).await?;
+    let key = rotation::on_demand(cx, &asked.key_id.0, &[Origin::External], None).await?;
     let key_id = key.id.as_str();
     Reply::json(200, &Rotated { key_id })
 }

@@ -23,6 +23,7 @@ use crate::model::keystore::Keystore;
 use crate::model::spec::Origin;
 use crate::model::state::Verdict;
 use crate::model::time::Timestamp;
+use crate::store::keys::SealedMaterial;
 use crate::store::{Sealed, Write};
 
 /// One call, while it is carried out.
@@ -179,6 +180,24 @@ impl Context {
     /// # Errors
     /// As [`Self::key`].
     pub async fn key_for(&mut self, part: Action, reference: &KeyRef) -> Result<Key> {
+        self.key_unless(part, reference, &[]).await
+    }
+
+    /// The same, where a dialect does not let these verdicts of the table keep it from what it asks
+    /// for.
+    ///
+    /// # Errors
+    /// As [`Self::key`].
+    pub async fn key_despite(&mut self, reference: &KeyRef, despite: &[Verdict]) -> Result<Key> {
+        self.key_unless(self.action, reference, despite).await
+    }
+
+    async fn key_unless(
+        &mut self,
+        part: Action,
+        reference: &KeyRef,
+        despite: &[Verdict],
+    ) -> Result<Key> {
         self.note.key_id = reference.to_string();
         let id = self.resolve(reference).await?;
         let key = self.find(part, &id).await?;
@@ -193,6 +212,7 @@ impl Context {
         }
         match key.state.permits(self.action) {
             Some(Verdict::Allow) => Ok(key),
+            Some(verdict) if despite.contains(&verdict) => Ok(key),
             Some(verdict) => Err(Error::WrongState(self.action, verdict)),
             None => Err(Error::Internal(format!(
                 "{} is not about one key",
@@ -353,10 +373,14 @@ impl Context {
             let material = self.kms.material(of, row.version).await?;
             let sealed = self
                 .kms
-                .seal_material(&replica, row.version, &material, row.created_at);
+                .seal_material(&replica, row.version, &material, row.created_at)
+                .await?;
             versions.push(Write::InsertMaterial {
                 key: Box::new(replica.clone()),
-                material: sealed.await?,
+                material: SealedMaterial {
+                    on_demand: row.on_demand,
+                    ..sealed
+                },
             });
         }
         let sealing = self.kms.project_key(&replica.project).await?;

@@ -468,6 +468,7 @@ impl Kms {
             version,
             epoch: FIRST_EPOCH,
             sealed: material.seal(sealing.wrap(), place, self.env.entropy()),
+            on_demand: false,
             created_at: now,
         })
     }

@@ -222,6 +222,8 @@ pub enum Unfit {
     InKeystore,
     /// Its material is the customer's, and is not copied.
     OfImportedMaterial,
+    /// It was made to live in one region only.
+    OfOneRegion,
 }
 
 /// Which rule of tags is broken.
@@ -292,6 +294,8 @@ pub enum ImportFault {
     BadPrivateKey,
     /// The temporary key is not of this length in bytes.
     TemporaryKeyLength(usize),
+    /// The key never had the material that is named.
+    NoSuchMaterial,
 }
 
 /// Why a key's material cannot be renewed.
@@ -313,6 +317,10 @@ pub enum Unrotatable {
     InKeystore,
     /// The key is a copy, which follows its original.
     Replica,
+    /// It was renewed on demand as often as it may be.
+    OftenEnough,
+    /// Its plan renews it within minutes.
+    PlanIsNear,
 }
 
 /// The result of a verb.
@@ -454,6 +462,7 @@ impl ImportFault {
             | ImportFault::BadPrivateKey
             | ImportFault::TemporaryKeyLength(_) => "bad-material",
             ImportFault::Differs => "material-differs",
+            ImportFault::NoSuchMaterial => "no-such-material",
         }
     }
 }

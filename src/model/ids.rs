@@ -189,6 +189,13 @@ impl KeyId {
     }
 }
 
+impl KeyId {
+    /// A new random id of a multi-region key, from 16 random bytes.
+    pub fn multi_region_from_random(bytes: [u8; 16]) -> Self {
+        Self(format!("mrk-{}", hex::encode(bytes)))
+    }
+}
+
 impl GrantId {
     /// A new random id.
     pub fn from_random(bytes: [u8; 32]) -> Self {

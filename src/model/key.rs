@@ -47,6 +47,8 @@ pub struct Key {
     pub rotation: Option<Rotation>,
     /// How many times its material was renewed.
     pub rotations: u32,
+    /// How many of these times it was on demand.
+    pub on_demand_rotations: u32,
     /// When its material was renewed last.
     pub rotated_at: Option<Timestamp>,
     /// The keystore that holds its material.
@@ -197,9 +199,10 @@ impl Key {
     }
 
     /// A new version of its material is the current one from now on.
-    pub fn turn_to(&mut self, version: u32, now: Timestamp) {
+    pub fn turn_to(&mut self, version: u32, on_demand: bool, now: Timestamp) {
         self.current_version = Some(version);
         self.rotations = self.rotations.saturating_add(1);
+        self.on_demand_rotations = self.on_demand_rotations.saturating_add(on_demand.into());
         self.rotated_at = Some(now);
     }
 
@@ -229,10 +232,16 @@ impl Key {
         self.state = KeyState::PendingDeletion { delete_at };
     }
 
+    /// Has it wait for the end of its replicas, and then so many days more.
+    pub fn leave_after_replicas(&mut self, days: u32) {
+        debug_assert!(!self.state.is_leaving());
+        self.state = KeyState::PendingReplicaDeletion { days };
+    }
+
     /// Calls its destruction off. It comes back disabled, so that using it again is a decision of
     /// its own; without material it goes back to waiting for some.
     pub fn restore(&mut self) {
-        debug_assert!(self.state.delete_at().is_some());
+        debug_assert!(self.state.is_leaving());
         self.state = match self.current_version {
             Some(_) => KeyState::Disabled,
             None => KeyState::PendingImport,

@@ -25,6 +25,8 @@ pub struct ImportedMaterial {
     pub in_use_since: Option<Timestamp>,
     /// Whether its bytes are stored.
     pub is_stored: bool,
+    /// What its owner notes of it; decides nothing.
+    pub description: String,
     /// When it was imported first.
     pub created_at: Timestamp,
 }

@@ -19,29 +19,44 @@ pub enum KeyState {
     },
     /// 5: it was made for imported material, and none is there.
     PendingImport,
+    /// 4 as well: it will be destroyed, but its replicas go first. A row says that it is disabled,
+    /// and beside that so many days.
+    PendingReplicaDeletion {
+        /// For how many days it waits once the last replica is destroyed.
+        days: u32,
+    },
 }
 
 impl KeyState {
-    /// Huawei's number, as rows and answers carry it.
+    /// Huawei's number, as answers carry it.
     pub const fn code(self) -> i16 {
         match self {
             KeyState::Enabled => 2,
             KeyState::Disabled => 3,
-            KeyState::PendingDeletion { .. } => 4,
+            KeyState::PendingDeletion { .. } | KeyState::PendingReplicaDeletion { .. } => 4,
             KeyState::PendingImport => 5,
         }
     }
 
-    /// From a row's two columns. `None` when they contradict each other: that row is corrupt, and
+    /// The number that a row carries.
+    pub const fn column(self) -> i16 {
+        match self {
+            KeyState::PendingReplicaDeletion { .. } => 3,
+            other => other.code(),
+        }
+    }
+
+    /// From a row's three columns. `None` when they contradict each other: that row is corrupt, and
     /// guessing what it meant could destroy a key.
-    pub fn from_columns(code: i16, delete_at: Option<i64>) -> Option<Self> {
-        match (code, delete_at) {
-            (2, None) => Some(KeyState::Enabled),
-            (3, None) => Some(KeyState::Disabled),
-            (4, Some(at)) => Some(KeyState::PendingDeletion {
+    pub fn from_columns(code: i16, delete_at: Option<i64>, days: Option<u32>) -> Option<Self> {
+        match (code, delete_at, days) {
+            (2, None, None) => Some(KeyState::Enabled),
+            (3, None, None) => Some(KeyState::Disabled),
+            (3, None, Some(days)) => Some(KeyState::PendingReplicaDeletion { days }),
+            (4, Some(at), None) => Some(KeyState::PendingDeletion {
                 delete_at: Timestamp::from_millis(at),
             }),
-            (5, None) => Some(KeyState::PendingImport),
+            (5, None, None) => Some(KeyState::PendingImport),
             _ => None,
         }
     }
@@ -50,8 +65,27 @@ impl KeyState {
     pub const fn delete_at(self) -> Option<Timestamp> {
         match self {
             KeyState::PendingDeletion { delete_at } => Some(delete_at),
-            KeyState::Enabled | KeyState::Disabled | KeyState::PendingImport => None,
+            KeyState::Enabled
+            | KeyState::Disabled
+            | KeyState::PendingImport
+            | KeyState::PendingReplicaDeletion { .. } => None,
         }
+    }
+
+    /// For how many days it will wait once its last replica is destroyed, if that is so.
+    pub const fn replica_wait(self) -> Option<u32> {
+        match self {
+            KeyState::PendingReplicaDeletion { days } => Some(days),
+            _ => None,
+        }
+    }
+
+    /// Whether its destruction is decided, unless it is called off.
+    pub const fn is_leaving(self) -> bool {
+        matches!(
+            self,
+            KeyState::PendingDeletion { .. } | KeyState::PendingReplicaDeletion { .. }
+        )
     }
 
     /// What the table says about an action on a key in this state. `None` when the action is not
@@ -60,7 +94,7 @@ impl KeyState {
         let column = match self {
             KeyState::Enabled => 0,
             KeyState::Disabled => 1,
-            KeyState::PendingDeletion { .. } => 2,
+            KeyState::PendingDeletion { .. } | KeyState::PendingReplicaDeletion { .. } => 2,
             KeyState::PendingImport => 3,
         };
         match row(action) {
@@ -197,11 +231,12 @@ mod tests {
 
     #[test]
     fn a_row_that_contradicts_itself_is_no_state() {
-        assert_eq!(KeyState::from_columns(4, None), None);
-        assert_eq!(KeyState::from_columns(2, Some(1)), None);
-        assert_eq!(KeyState::from_columns(7, None), None);
+        assert_eq!(KeyState::from_columns(4, None, None), None);
+        assert_eq!(KeyState::from_columns(2, Some(1), None), None);
+        assert_eq!(KeyState::from_columns(7, None, None), None);
+        assert_eq!(KeyState::from_columns(2, None, Some(7)), None);
         assert_eq!(
-            KeyState::from_columns(4, Some(9)).and_then(KeyState::delete_at),
+            KeyState::from_columns(4, Some(9), None).and_then(KeyState::delete_at),
             Some(Timestamp::from_millis(9))
         );
     }

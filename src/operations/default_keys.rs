@@ -62,6 +62,7 @@ pub async fn add(
         enterprise_project: "0".into(),
         rotation: None,
         rotations: 0,
+        on_demand_rotations: 0,
         rotated_at: None,
         keystore: KeystoreId::built_in(),
         primary_region: None,

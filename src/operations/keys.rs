@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use super::material_ids;
 use crate::crypto::CryptoError;
 use crate::crypto::material::Material;
 use crate::hsm::{Cluster, ObjectName};
 use crate::kms::{Context, material_kind};
-use crate::model::error::{Error, Result};
+use crate::model::error::{Error, Result, Unfit};
 use crate::model::ids::{KeyId, KeyName, KeystoreId};
 use crate::model::key::{DEFAULT_KEY_SUFFIX, Filter, Key, KeyRef, PENDING_DAYS};
 use crate::model::keystore::{DoomedObject, Keystore};
@@ -43,6 +44,8 @@ pub struct NewKey {
     pub enterprise_project: String,
     /// The keystore that its material is made in.
     pub keystore: KeystoreId,
+    /// Whether it may have replicas in other regions from the start. Not in a keystore of its own.
+    pub multi_region: bool,
 }
 
 /// A page of keys, opened.
@@ -63,14 +66,15 @@ pub struct Quota {
     pub limit: u64,
 }
 
-/// Makes a key: enabled, or waiting for material when it is the customer's to bring.
+/// Makes a key: enabled, or waiting for material when it is the customer's to bring. Gives the id of
+/// its material too, where it has one.
 ///
 /// # Errors
 /// [`Error::ReservedName`], [`Error::UsageMismatch`], [`Error::NotImportable`],
 /// [`Error::SpecNotOffered`], [`Error::KeystoreNotFound`], [`Error::KeystoreDisabled`],
 /// [`Error::NoImportIntoKeystore`]; with the answer [`Error::NameTaken`] and
 /// [`Error::KeyQuotaReached`].
-pub async fn create(cx: &mut Context, new: NewKey) -> Result<Key> {
+pub async fn create(cx: &mut Context, new: NewKey) -> Result<(Key, Option<String>)> {
     cx.permit()?;
     if let Some(name) = &new.name {
         name_is_free_to_choose(name)?;
@@ -82,7 +86,13 @@ pub async fn create(cx: &mut Context, new: NewKey) -> Result<Key> {
             usage: usage.name(),
         });
     }
-    let id = KeyId::from_random(cx.env().random());
+    if new.multi_region && !new.keystore.is_built_in() {
+        return Err(Error::UnfitKey(Unfit::InKeystore));
+    }
+    let id = match new.multi_region {
+        true => KeyId::multi_region_from_random(cx.env().random()),
+        false => KeyId::from_random(cx.env().random()),
+    };
     let keystore = match new.keystore.is_built_in() {
         true => None,
         false => Some(usable_keystore(cx, &new).await?),
@@ -118,17 +128,24 @@ pub async fn create(cx: &mut Context, new: NewKey) -> Result<Key> {
         enterprise_project: new.enterprise_project,
         rotation: None,
         rotations: 0,
+        on_demand_rotations: 0,
         rotated_at: None,
         keystore: new.keystore,
-        primary_region: None,
+        primary_region: new.multi_region.then(|| cx.region().clone()),
         bound_project: None,
         created_at: cx.now(),
         created_by: cx.caller().user.clone(),
         revision: 1,
     };
     cx.note(format!("{} {}", key.spec.name(), key.usage.name()));
+    let material_id = match &material {
+        Some(material) if material_ids::has_ids(&key) => {
+            Some(material_ids::of(cx.kms(), &key, material).await?)
+        }
+        _ => None,
+    };
     cx.insert(key.clone(), material).await?;
-    Ok(key)
+    Ok((key, material_id))
 }
 
 /// Reads one key, whatever its state.
@@ -217,12 +234,18 @@ pub async fn disable(cx: &mut Context, key: &KeyRef) -> Result<Key> {
 }
 
 /// Sets the day of a key's destruction, so many days of 24 hours from now. Until then it may be
-/// called off; it cannot be used any more from this moment.
+/// called off; it cannot be used any more from this moment. A primary that has replicas waits for
+/// their end first, where the dialect has it so, and is refused elsewhere.
 ///
 /// # Errors
 /// [`Error::Invalid`] when the days are out of range, [`Error::WrongState`] when a day is set,
 /// [`Error::HasReplicas`].
-pub async fn schedule_deletion(cx: &mut Context, key: &KeyRef, days: u32) -> Result<Key> {
+pub async fn schedule_deletion(
+    cx: &mut Context,
+    key: &KeyRef,
+    days: u32,
+    after_replicas: bool,
+) -> Result<Key> {
     if !PENDING_DAYS.contains(&days) {
         return Err(Error::invalid(
             "pending_days",
@@ -239,8 +262,14 @@ pub async fn schedule_deletion(cx: &mut Context, key: &KeyRef, days: u32) -> Res
             .into_iter()
             .map(|copy| copy.region)
             .collect();
-        if !replicas.is_empty() {
+        if !replicas.is_empty() && !after_replicas {
             return Err(Error::HasReplicas(replicas));
+        }
+        if !replicas.is_empty() {
+            key.leave_after_replicas(days);
+            cx.note(format!("{days} days after its replicas"));
+            cx.save(&mut key).await?;
+            return Ok(key);
         }
     }
     key.schedule_deletion(cx.now().plus_days(days));

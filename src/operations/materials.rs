@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::rotation;
+use super::{material_ids, rotation};
 use crate::crypto::hash::constant_time_eq;
 use crate::crypto::import_token::OpenedImportToken;
 use crate::crypto::keyring::TokenKind;
@@ -19,8 +19,8 @@ use crate::model::error::{Error, ImportFault, Result};
 use crate::model::ids::MaterialId;
 use crate::model::key::{Key, KeyRef};
 use crate::model::material::ImportedMaterial;
-use crate::model::spec::Family;
-use crate::model::state::KeyState;
+use crate::model::spec::{Family, KeySpec};
+use crate::model::state::{KeyState, Verdict};
 use crate::model::time::Timestamp;
 use crate::store::Write;
 
@@ -49,6 +49,44 @@ impl WrappingPair {
             WrappingPair::Sm2 => MaterialKind::Sm2,
         }
     }
+}
+
+/// What a dialect lets be done with imported material.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Rules {
+    /// Of which families it may have an end, and be dropped.
+    pub temporary: &'static [Family],
+    /// Which verdicts of the state table keep nobody from bringing material.
+    pub brought_despite: &'static [Verdict],
+    /// Which keep nobody from dropping it.
+    pub dropped_despite: &'static [Verdict],
+    /// Whether what is there may come again, to have another end.
+    pub repeatable: bool,
+    /// Whether a private key comes encrypted by itself, or in two steps in one, and none beside.
+    pub in_one_piece: bool,
+}
+
+/// What is said of material on its way in.
+#[derive(Clone, Debug, Default)]
+pub struct Offer {
+    /// Whether it is new to the key, or was imported before. Where nobody says, it may be either, or
+    /// only the first is new, where what was imported may be repeated.
+    pub is_new: Option<bool>,
+    /// The id that it must have.
+    pub id: Option<String>,
+    /// What its owner notes of it.
+    pub description: Option<String>,
+}
+
+/// Which materials are dropped.
+#[derive(Clone, Copy, Debug)]
+pub enum Which<'a> {
+    /// All of them.
+    All,
+    /// The current one.
+    Current,
+    /// The one of this id.
+    Id(&'a str),
 }
 
 /// What material is wrapped with.
@@ -82,15 +120,21 @@ pub async fn parameters(
     key: &KeyRef,
     pair: WrappingPair,
     algorithm: &str,
+    rules: &Rules,
 ) -> Result<(Key, Parameters)> {
     let kind = pair.material();
     let algorithm = WrappingAlgorithm::from_name(algorithm)
         .filter(|algorithm| algorithm.fits(kind) && kind.is_supported())
         .ok_or_else(|| Error::invalid("wrapping_algorithm", "is not offered here"))?;
-    let key = cx.key(key).await?;
+    let key = cx.key_despite(key, rules.brought_despite).await?;
     must_be_original(&key)?;
+    if rules.in_one_piece {
+        must_fit(&key, kind, algorithm)?;
+    }
     let now = cx.kms().deadline_now();
-    must_have_room(&key, &cx.kms().imported_materials(&key).await?, now)?;
+    if !rules.repeatable {
+        must_have_room(&key, &cx.kms().imported_materials(&key).await?, now)?;
+    }
     let env = cx.env().clone();
     // A pair for each token, found when it is asked for: about a tenth of a second for RSA-2048.
     // Keeping some ready would save that, and would keep private keys in memory that nobody asked
@@ -123,8 +167,7 @@ pub async fn parameters(
 }
 
 /// Brings material in. The first one, or the last that was missing, makes the key usable; a further
-/// one for a key that can be used waits for a rotation on demand. `temporary` says of which families
-/// material may have an end.
+/// one for a key that can be used waits for a rotation on demand. Gives the material's id too.
 ///
 /// # Errors
 /// [`Error::Import`]; [`Error::Invalid`] when it shall have an end and must not.
@@ -133,14 +176,17 @@ pub async fn import(
     key: &KeyRef,
     wrapped: Wrapped<'_>,
     expires_at: Option<Timestamp>,
-    temporary: &[Family],
-) -> Result<Key> {
-    let mut key = cx.key(key).await?;
+    offer: &Offer,
+    rules: &Rules,
+) -> Result<(Key, String)> {
+    let mut key = cx.key_despite(key, rules.brought_despite).await?;
     must_be_original(&key)?;
     let now = cx.kms().deadline_now();
     let mut materials = cx.kms().imported_materials(&key).await?;
-    must_have_room(&key, &materials, now)?;
-    if expires_at.is_some() && !temporary.contains(&key.spec.family()) {
+    if !rules.repeatable {
+        must_have_room(&key, &materials, now)?;
+    }
+    if expires_at.is_some() && !rules.temporary.contains(&key.spec.family()) {
         return Err(Error::invalid(
             "expiration_time",
             "does not go with a private key, which stays until its key is deleted",
@@ -149,7 +195,11 @@ pub async fn import(
     if expires_at.is_some_and(|at| at <= now) {
         return Err(Error::Import(ImportFault::ExpiryPassed));
     }
-    let material = unwrap(cx, &key, wrapped, now).await?;
+    let is_new = match offer.is_new {
+        None if rules.repeatable => Some(materials.is_empty()),
+        given => given,
+    };
+    let material = unwrap(cx, &key, wrapped, rules, now).await?;
     let sealing = cx.project_key().await?;
     let place = cx.kms().place_of_check_value(&key.project, &key.id);
     let check_value = material.check_value(sealing.check(), &place);
@@ -158,15 +208,26 @@ pub async fn import(
         .iter()
         .position(|known| constant_time_eq(&known.check_value, &check_value))
     {
-        // What is there may come again only while the key cannot be used for lack of another.
-        Some(at) if key.state != KeyState::PendingImport && materials[at].is_there(now) => {
+        Some(_) if is_new == Some(true) => {
+            return Err(Error::Import(ImportFault::Differs));
+        }
+        // Else what is there may come again only while the key cannot be used for lack of another.
+        Some(at)
+            if !rules.repeatable
+                && key.state != KeyState::PendingImport
+                && materials[at].is_there(now) =>
+        {
             return Err(Error::Import(ImportFault::IsThere));
         }
         Some(at) => at,
+        None if is_new == Some(false) => {
+            return Err(Error::Import(ImportFault::Differs));
+        }
         None if key.state == KeyState::PendingImport && !materials.is_empty() => {
             return Err(Error::Import(ImportFault::Differs));
         }
         None => {
+            must_have_room(&key, &materials, now)?;
             let newest = materials.iter().map(|known| known.version).max();
             materials.push(ImportedMaterial {
                 project: key.project.clone(),
@@ -178,12 +239,20 @@ pub async fn import(
                 expires_at: None,
                 in_use_since: newest.is_none().then_some(now),
                 is_stored: false,
+                description: String::new(),
                 created_at: now,
             });
             materials.len() - 1
         }
     };
     let imported = &mut materials[at];
+    let id = material_ids::of_imported(imported);
+    if offer.id.as_ref().is_some_and(|wanted| *wanted != id) {
+        return Err(Error::Import(ImportFault::Differs));
+    }
+    if let Some(description) = &offer.description {
+        imported.description.clone_from(description);
+    }
     imported.expires_at = expires_at;
     let was_stored = std::mem::replace(&mut imported.is_stored, true);
     let imported = imported.clone();
@@ -205,24 +274,44 @@ pub async fn import(
     writes.push(cx.kms().saved_material(&imported).await?);
     cx.note(format!("version {}", imported.version));
     cx.change(&key, writes);
-    Ok(key)
+    Ok((key, id))
 }
 
-/// Drops everything that was imported into a key. `temporary` says of which families it may be.
+/// Drops what was imported into a key. Gives the id of what was dropped, where that is one.
 ///
 /// # Errors
 /// [`Error::Import`].
-pub async fn delete(cx: &mut Context, key: &KeyRef, temporary: &[Family]) -> Result<Key> {
-    let mut key = cx.key(key).await?;
+pub async fn delete(
+    cx: &mut Context,
+    key: &KeyRef,
+    which: Which<'_>,
+    rules: &Rules,
+) -> Result<(Key, Option<String>)> {
+    let mut key = cx.key_despite(key, rules.dropped_despite).await?;
     must_be_original(&key)?;
-    if !temporary.contains(&key.spec.family()) {
+    if !rules.temporary.contains(&key.spec.family()) {
         return Err(Error::Import(ImportFault::Stays));
     }
     let kms = cx.kms().clone();
-    let (writes, dropped) = drop_where(&kms, &mut key, |_| true, kms.deadline_now()).await?;
+    let materials = kms.imported_materials(&key).await?;
+    let one = match which {
+        Which::All => None,
+        Which::Current => materials.iter().rfind(|material| !material.waits()),
+        Which::Id(id) => Some(
+            materials
+                .iter()
+                .find(|material| material_ids::of_imported(material) == id)
+                .ok_or(Error::Import(ImportFault::NoSuchMaterial))?,
+        ),
+    };
+    let is_meant = |material: &ImportedMaterial| match which {
+        Which::All => true,
+        Which::Current | Which::Id(_) => one.is_some_and(|one| one.version == material.version),
+    };
+    let (writes, dropped) = drop_where(&kms, &mut key, is_meant, kms.deadline_now()).await?;
     cx.note(format!("{dropped} dropped"));
     cx.change(&key, writes);
-    Ok(key)
+    Ok((key, one.map(material_ids::of_imported)))
 }
 
 /// What it takes to drop the materials of a key whose time is over, and how many they are.
@@ -277,6 +366,20 @@ fn must_be_original(key: &Key) -> Result<()> {
     }
 }
 
+/// Private keys are long: RSA keys come in two steps, and a key on P-521 does not fit into the
+/// smallest modulus (contract, section 11.7).
+fn must_fit(key: &Key, pair: MaterialKind, algorithm: WrappingAlgorithm) -> Result<()> {
+    let is_long =
+        key.spec.is_rsa() || (key.spec == KeySpec::EcP521 && pair == MaterialKind::Rsa2048);
+    match is_long && !algorithm.has_two_steps() {
+        true => Err(Error::invalid(
+            "wrapping_algorithm",
+            "does not go with so long a private key; wrap it under an AES key",
+        )),
+        false => Ok(()),
+    }
+}
+
 /// A key that waits for import takes material; which, its bytes decide. One that can be used takes
 /// another one, to be rotated to, if it can be rotated and none waits already.
 fn must_have_room(key: &Key, materials: &[ImportedMaterial], now: Timestamp) -> Result<()> {
@@ -298,7 +401,13 @@ fn must_have_room(key: &Key, materials: &[ImportedMaterial], now: Timestamp) -> 
 }
 
 /// Opens the token and, with the private half in it, the material.
-async fn unwrap(cx: &Context, key: &Key, wrapped: Wrapped<'_>, now: Timestamp) -> Result<Material> {
+async fn unwrap(
+    cx: &Context,
+    key: &Key,
+    wrapped: Wrapped<'_>,
+    rules: &Rules,
+    now: Timestamp,
+) -> Result<Material> {
     let Wrapped {
         token,
         material,
@@ -321,7 +430,8 @@ async fn unwrap(cx: &Context, key: &Key, wrapped: Wrapped<'_>, now: Timestamp) -
             "does not go with a symmetric key",
         ));
     }
-    if private_key.is_none() && kind.is_asymmetric() && !token.algorithm.has_two_steps() {
+    let comes_beside = kind.is_asymmetric() && !rules.in_one_piece;
+    if private_key.is_none() && comes_beside && !token.algorithm.has_two_steps() {
         return Err(Error::Import(ImportFault::NoPrivateKey));
     }
     let (material, private_key) = (material.to_vec(), private_key.map(<[u8]>::to_vec));

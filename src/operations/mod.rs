@@ -16,6 +16,7 @@ pub mod key_policies;
 pub mod keys;
 pub mod keystores;
 pub mod macs;
+pub mod material_ids;
 pub mod materials;
 pub mod pages;
 pub mod pins;

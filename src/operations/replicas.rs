@@ -7,7 +7,7 @@
 use super::identity::project_within_reach;
 use crate::kms::Context;
 use crate::limits;
-use crate::model::error::{Error, Result};
+use crate::model::error::{Error, Result, Unfit};
 use crate::model::ids::{KeyName, ProjectId, Region};
 use crate::model::key::{Key, KeyRef, NewReplica};
 use crate::model::state::KeyState;
@@ -29,6 +29,8 @@ pub struct Copy {
     pub tags: Vec<Tag>,
     /// The enterprise project it is filed under.
     pub enterprise_project: String,
+    /// Whether a key that was made to live in one region only may be copied, in this dialect.
+    pub any_key: bool,
 }
 
 /// The regions that a key can be copied to: those that the deployment serves beside the call's own.
@@ -56,6 +58,9 @@ pub async fn replicate(cx: &mut Context, key: &KeyRef, copy: Copy) -> Result<Key
     super::keys::name_is_free_to_choose(&copy.name)?;
     super::fit::must_be_copyable(&key)?;
     must_be_primary(&key)?;
+    if key.primary_region.is_none() && !copy.any_key {
+        return Err(Error::UnfitKey(Unfit::OfOneRegion));
+    }
     if copy.region == key.region || !cx.kms().config().regions.contains(&copy.region) {
         return Err(Error::invalid(
             "replica_region",

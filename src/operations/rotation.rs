@@ -1,5 +1,8 @@
 //! Renewing a key's material: by plan, and on demand. Old versions stay for decryption.
 
+use std::time::Duration;
+
+use super::material_ids;
 use crate::crypto::material::Material;
 use crate::kms::{Context, Kms, material_kind};
 use crate::model::error::{Error, Result, Unrotatable};
@@ -7,8 +10,30 @@ use crate::model::ids::KeystoreId;
 use crate::model::key::{Key, KeyRef, ROTATION_DAYS, Rotation};
 use crate::model::material::ImportedMaterial;
 use crate::model::spec::{Family, Origin};
+use crate::model::state::KeyState;
 use crate::model::time::Timestamp;
 use crate::store::Write;
+use crate::store::keys::SealedMaterial;
+
+/// So long before its plan renews a key it is not renewed on demand, where the dialect counts
+/// (contract, section 11.8).
+const NEAR: Duration = Duration::from_secs(20 * 60);
+
+/// One material of a symmetric key: how it came, and what has become of it.
+#[derive(Clone, Debug)]
+pub struct Turn {
+    /// Its number among the key's materials.
+    pub version: u32,
+    /// By which people know it.
+    pub material_id: String,
+    /// When it became current by a rotation, and whether on demand; `None` for the first, and for
+    /// one that waits.
+    pub rotated: Option<(Timestamp, bool)>,
+    /// Whether it is the one that new ciphertexts use.
+    pub is_current: bool,
+    /// What was imported, if it was.
+    pub imported: Option<ImportedMaterial>,
+}
 
 /// Has a key's material renewed every so many days from now on.
 ///
@@ -26,6 +51,78 @@ pub async fn enable(cx: &mut Context, key: &KeyRef, days: u32) -> Result<Key> {
     cx.note(format!("every {days} days"));
     cx.save(&mut key).await?;
     Ok(key)
+}
+
+/// Has a key's material renewed every so many days from now on, whether or not it was before.
+///
+/// # Errors
+/// [`Error::CannotRotate`]; [`Error::Invalid`] when the days are out of range.
+pub async fn plan(cx: &mut Context, key: &KeyRef, days: u32) -> Result<Key> {
+    must_be_a_period(days)?;
+    let mut key = cx.key(key).await?;
+    must_rotate_by_plan(&key)?;
+    key.rotation = Some(Rotation::starting(cx.now(), days));
+    cx.note(format!("every {days} days"));
+    cx.save(&mut key).await?;
+    Ok(key)
+}
+
+/// Reads the plan of a key that can be renewed; a replica has its primary's.
+///
+/// # Errors
+/// [`Error::CannotRotate`] for a key whose material is never renewed.
+pub async fn plan_of(cx: &mut Context, key: &KeyRef) -> Result<(Key, Option<Rotation>)> {
+    let key = cx.key(key).await?;
+    must_be_symmetric(&key)?;
+    if key.state == KeyState::PendingImport {
+        return Err(Error::CannotRotate(Unrotatable::External));
+    }
+    let primary = match key.is_replica() {
+        true => cx.kms().copies(&key).await?,
+        false => vec![key.clone()],
+    };
+    let plan = primary.into_iter().find_map(|one| one.rotation);
+    Ok((key, plan))
+}
+
+/// Everything that a symmetric key's material was, is and waits to be, the oldest first.
+///
+/// # Errors
+/// [`Error::CannotRotate`] for a key whose material is never renewed.
+pub async fn history(cx: &mut Context, key: &KeyRef) -> Result<(Key, Vec<Turn>)> {
+    let key = cx.key(key).await?;
+    must_be_symmetric(&key)?;
+    let mut turns = Vec::new();
+    if key.origin == Origin::External {
+        let materials = cx.kms().imported_materials(&key).await?;
+        let in_use = || materials.iter().filter(|material| !material.waits());
+        let newest = in_use().map(|material| material.version).max();
+        let oldest = in_use().map(|material| material.version).min();
+        for material in &materials {
+            let since = material.in_use_since.map(|at| (at, true));
+            turns.push(Turn {
+                version: material.version,
+                material_id: material_ids::of_imported(material),
+                rotated: since.filter(|_| Some(material.version) != oldest),
+                is_current: Some(material.version) == newest,
+                imported: Some(material.clone()),
+            });
+        }
+        return Ok((key, turns));
+    }
+    if !key.keystore.is_built_in() {
+        return Err(Error::CannotRotate(Unrotatable::InKeystore));
+    }
+    for row in cx.kms().store().list_material(&key).await? {
+        turns.push(Turn {
+            version: row.version,
+            material_id: material_ids::of_version(cx.kms(), &key, row.version).await?,
+            rotated: (row.version > 1).then_some((row.created_at, row.on_demand)),
+            is_current: key.current_version == Some(row.version),
+            imported: None,
+        });
+    }
+    Ok((key, turns))
 }
 
 /// Changes the period; the new one begins now.
@@ -76,11 +173,17 @@ pub async fn status(cx: &mut Context, key: &KeyRef) -> Result<(Key, Vec<Imported
 }
 
 /// Renews a key's material now: what was imported further becomes current, or kmsd makes a new
-/// version. The plan stays as it is. `origins` says of which keys the dialect renews material so.
+/// version. The plan stays as it is. `origins` says of which keys the dialect renews material so, `most`
+/// how often in a key's life.
 ///
 /// # Errors
 /// [`Error::CannotRotate`].
-pub async fn on_demand(cx: &mut Context, key: &KeyRef, origins: &[Origin]) -> Result<Key> {
+pub async fn on_demand(
+    cx: &mut Context,
+    key: &KeyRef,
+    origins: &[Origin],
+    most: Option<u32>,
+) -> Result<Key> {
     let mut key = cx.key(key).await?;
     if !origins.contains(&key.origin) {
         return Err(Error::CannotRotate(match key.origin {
@@ -90,9 +193,18 @@ pub async fn on_demand(cx: &mut Context, key: &KeyRef, origins: &[Origin]) -> Re
     }
     must_be_symmetric(&key)?;
     must_be_here(&key)?;
+    if most.is_some_and(|most| key.on_demand_rotations >= most) {
+        return Err(Error::CannotRotate(Unrotatable::OftenEnough));
+    }
     let (kms, now) = (cx.kms().clone(), cx.kms().deadline_now());
+    if key
+        .rotation
+        .is_some_and(|plan| plan.next_at <= now.plus(NEAR))
+    {
+        return Err(Error::CannotRotate(Unrotatable::PlanIsNear));
+    }
     let writes = match key.origin {
-        Origin::Kms => renew(&kms, &mut key, now).await?,
+        Origin::Kms => renew(&kms, &mut key, true, now).await?,
         Origin::External => promote(&kms, &mut key, now).await?,
     };
     cx.note(told(&key));
@@ -106,7 +218,7 @@ pub async fn on_demand(cx: &mut Context, key: &KeyRef, origins: &[Origin]) -> Re
 /// [`Error::Internal`], [`Error::Unavailable`].
 pub(super) async fn by_plan(kms: &Kms, key: &mut Key, now: Timestamp) -> Result<Vec<Write>> {
     key.rotation = key.rotation.map(|plan| Rotation::starting(now, plan.days));
-    renew(kms, key, now).await
+    renew(kms, key, false, now).await
 }
 
 /// The words of an audit record.
@@ -115,11 +227,11 @@ pub(super) fn told(key: &Key) -> String {
 }
 
 /// kmsd makes another version, which becomes current.
-async fn renew(kms: &Kms, key: &mut Key, now: Timestamp) -> Result<Vec<Write>> {
+async fn renew(kms: &Kms, key: &mut Key, on_demand: bool, now: Timestamp) -> Result<Vec<Write>> {
     let version = super::ciphers::current(key)?.saturating_add(1);
     let material = Material::generate(material_kind(key.spec), kms.env().entropy())
         .map_err(|error| Error::Internal(format!("material of key {}: {error}", key.id)))?;
-    turn(kms, key, version, Some(&material), now).await
+    turn(kms, key, version, Some(&material), on_demand, now).await
 }
 
 /// The imported material that waits becomes current.
@@ -133,7 +245,7 @@ async fn promote(kms: &Kms, key: &mut Key, now: Timestamp) -> Result<Vec<Write>>
     // Its end counts from now on, with those of the others.
     key.settle(&materials, now);
     let promoted = kms.saved_material(&materials[at]).await?;
-    let mut writes = turn(kms, key, materials[at].version, None, now).await?;
+    let mut writes = turn(kms, key, materials[at].version, None, true, now).await?;
     writes.push(promoted);
     Ok(writes)
 }
@@ -146,18 +258,19 @@ async fn turn(
     key: &mut Key,
     version: u32,
     material: Option<&Material>,
+    on_demand: bool,
     now: Timestamp,
 ) -> Result<Vec<Write>> {
-    key.turn_to(version, now);
+    key.turn_to(version, on_demand, now);
     let mut writes = vec![kms.saved(key).await?];
     let Some(material) = material else {
         return Ok(writes);
     };
-    writes.push(new_version(kms, key, version, material, now).await?);
+    writes.push(new_version(kms, key, version, material, on_demand, now).await?);
     for mut copy in kms.copies(key).await? {
-        copy.turn_to(version, now);
+        copy.turn_to(version, on_demand, now);
         writes.push(kms.saved(&mut copy).await?);
-        writes.push(new_version(kms, &copy, version, material, now).await?);
+        writes.push(new_version(kms, &copy, version, material, on_demand, now).await?);
     }
     Ok(writes)
 }
@@ -167,11 +280,15 @@ async fn new_version(
     key: &Key,
     version: u32,
     material: &Material,
+    on_demand: bool,
     now: Timestamp,
 ) -> Result<Write> {
     Ok(Write::InsertMaterial {
         key: Box::new(key.clone()),
-        material: kms.seal_material(key, version, material, now).await?,
+        material: SealedMaterial {
+            on_demand,
+            ..kms.seal_material(key, version, material, now).await?
+        },
     })
 }
 

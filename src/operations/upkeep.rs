@@ -130,6 +130,7 @@ pub async fn step(kms: &Arc<Kms>, guard: &mut TimeGuard) -> Result<Vec<Destroyed
     kms.store().forget_ended_tokens(now.minus(LEAP)).await?;
 
     let destroyed = destroy(kms, now).await?;
+    for_keys_due(kms, Due::Departure, now).await?;
     for_keys_due(kms, Due::Expiry, now).await?;
     for_keys_due(kms, Due::Rotation, now).await?;
     Ok(destroyed)
@@ -201,6 +202,8 @@ enum Due {
     Expiry,
     /// A new version of its material, as its plan says.
     Rotation,
+    /// A primary waited for the end of its replicas: its own wait begins.
+    Departure,
 }
 
 impl Due {
@@ -208,6 +211,7 @@ impl Due {
         match self {
             Due::Expiry => Action::ExpireKeyMaterial,
             Due::Rotation => Action::RotateKey,
+            Due::Departure => Action::ScheduleKeyDeletion,
         }
     }
 }
@@ -227,6 +231,7 @@ async fn for_keys_due(kms: &Kms, due: Due, now: Timestamp) -> Result<(), StoreEr
                     .await?
             }
             Due::Rotation => kms.store().keys_to_rotate(now, rows, skip).await?,
+            Due::Departure => kms.store().primaries_left_alone(rows, skip).await?,
         };
         let is_last = page.len() < limit;
         for row in page {
@@ -266,6 +271,12 @@ async fn for_key_due(kms: &Kms, due: Due, row: Sealed<Key>, now: Timestamp) -> R
                 return Err(Error::Conflict);
             }
             (writes, format!("{dropped} dropped: their time is over"))
+        }
+        Due::Departure => {
+            let days = key.state.replica_wait().ok_or(Error::Conflict)?;
+            key.schedule_deletion(now.plus_days(days));
+            let detail = format!("in {days} days: its last replica is destroyed");
+            (vec![kms.saved(&mut key).await?], detail)
         }
         Due::Rotation if !key.is_due(now) => return Err(Error::Conflict),
         Due::Rotation => {

@@ -22,6 +22,8 @@ pub struct SealedMaterial {
     pub epoch: u32,
     /// The sealed bytes.
     pub sealed: Vec<u8>,
+    /// Whether it came by a rotation on demand, and not by plan or as the first.
+    pub on_demand: bool,
     /// When it came.
     pub created_at: Timestamp,
 }
@@ -36,7 +38,7 @@ impl Sealable for Key {
             .text("spec", self.spec.name())
             .text("key_usage", self.usage.name())
             .text("origin", self.origin.name())
-            .int("key_state", i64::from(self.state.code()))
+            .int("key_state", i64::from(self.state.column()))
             .int_or_null("delete_at", self.state.delete_at().map(Timestamp::millis))
             .int_or_null("current_version", self.current_version.map(i64::from))
             .int_or_null(
@@ -61,6 +63,14 @@ impl Sealable for Key {
             (count, at) => seal
                 .int("rotations", i64::from(count))
                 .int_or_null("rotated_at", at.map(Timestamp::millis)),
+        };
+        let seal = match self.on_demand_rotations {
+            0 => seal,
+            count => seal.int("on_demand_rotations", i64::from(count)),
+        };
+        let seal = match self.state.replica_wait() {
+            None => seal,
+            Some(days) => seal.int("replica_wait_days", i64::from(days)),
         };
         let seal = match self.keystore.as_str() {
             BUILT_IN => seal,
@@ -102,6 +112,8 @@ pub(super) struct Row {
     keystore_id: String,
     primary_region: Option<String>,
     bound_project_id: Option<String>,
+    on_demand_rotations: i64,
+    replica_wait_days: Option<i64>,
     created_at: i64,
     created_by: String,
     revision: i64,
@@ -114,7 +126,7 @@ macro_rules! columns {
         "project_id, region, id, name, spec, key_usage, origin, description, key_state, \
          delete_at, current_version, material_expires_at, enterprise_project, rotation_days, \
          rotate_at, rotations, rotated_at, keystore_id, primary_region, bound_project_id, \
-         created_at, created_by, revision, seal"
+         on_demand_rotations, replica_wait_days, created_at, created_by, revision, seal"
     };
 }
 pub(super) use columns;
@@ -137,6 +149,10 @@ impl TryFrom<Row> for Sealed<Key> {
             }),
             _ => return Err(corrupt("rotation_days and rotate_at")),
         };
+        let wait = row
+            .replica_wait_days
+            .map(|days| u32::try_from(days).map_err(|_| corrupt("replica_wait_days")))
+            .transpose()?;
         let value = Key {
             project: ProjectId::parse(row.project_id).map_err(|_| corrupt("project_id"))?,
             region: Region::parse(row.region).map_err(|_| corrupt("region"))?,
@@ -146,13 +162,15 @@ impl TryFrom<Row> for Sealed<Key> {
             usage: KeyUsage::parse(&row.key_usage).map_err(|_| corrupt("key_usage"))?,
             origin: Origin::parse(&row.origin).map_err(|_| corrupt("origin"))?,
             description: row.description,
-            state: KeyState::from_columns(row.key_state, row.delete_at)
+            state: KeyState::from_columns(row.key_state, row.delete_at, wait)
                 .ok_or_else(|| corrupt("key_state and delete_at"))?,
             current_version: version,
             material_expires_at: row.material_expires_at.map(Timestamp::from_millis),
             enterprise_project: row.enterprise_project,
             rotation,
             rotations: u32::try_from(row.rotations).map_err(|_| corrupt("rotations"))?,
+            on_demand_rotations: u32::try_from(row.on_demand_rotations)
+                .map_err(|_| corrupt("on_demand_rotations"))?,
             rotated_at: row.rotated_at.map(Timestamp::from_millis),
             keystore: KeystoreId::parse(row.keystore_id).map_err(|_| corrupt("keystore_id"))?,
             primary_region: row
@@ -272,7 +290,10 @@ impl Store {
                         .push(" AND CASE WHEN key_state IN (2, 3) AND material_expires_at <= ")
                         .push_bind(now.millis());
                     query
-                        .push(" THEN 5 ELSE key_state END = ")
+                        .push(
+                            " THEN 5 WHEN replica_wait_days IS NOT NULL THEN 4 \
+                             ELSE key_state END = ",
+                        )
                         .push_bind(i64::from(state));
                 }
                 if let Some(spec) = filter.spec {
@@ -385,7 +406,7 @@ impl Store {
     pub async fn list_material(&self, key: &Key) -> Result<Vec<SealedMaterial>> {
         let rows: Vec<MaterialRow> = read!(self, db => {
             sqlx::query_as(
-                "SELECT version, epoch, sealed, created_at FROM key_versions \
+                "SELECT version, epoch, sealed, on_demand, created_at FROM key_versions \
                  WHERE project_id = $1 AND region = $2 AND key_id = $3 ORDER BY version",
             )
             .bind(key.project.as_str())
@@ -404,7 +425,7 @@ impl Store {
     pub async fn find_material(&self, key: &Key, version: u32) -> Result<Option<SealedMaterial>> {
         let row: Option<MaterialRow> = read!(self, db => {
             sqlx::query_as(
-                "SELECT version, epoch, sealed, created_at FROM key_versions \
+                "SELECT version, epoch, sealed, on_demand, created_at FROM key_versions \
                  WHERE project_id = $1 AND region = $2 AND key_id = $3 AND version = $4",
             )
             .bind(key.project.as_str())
@@ -482,6 +503,31 @@ impl Store {
                  ORDER BY project_id, region, id LIMIT $2 OFFSET $3"
             ))
             .bind(now.millis())
+            .bind(limit)
+            .bind(skip)
+            .fetch_all(db)
+            .await
+        })?;
+        Ok(rows.into_iter().map(TryInto::try_into).collect())
+    }
+
+    /// At most `limit` primaries that waited for the end of their replicas, of which none is left, in
+    /// the same way.
+    ///
+    /// # Errors
+    /// [`StoreError`] when they cannot be read.
+    pub async fn primaries_left_alone(
+        &self,
+        limit: i64,
+        skip: i64,
+    ) -> Result<Vec<Result<Sealed<Key>>>> {
+        let rows: Vec<Row> = read!(self, db => {
+            sqlx::query_as(concat!(
+                "SELECT ", columns!(), " FROM keys WHERE replica_wait_days IS NOT NULL \
+                 AND NOT EXISTS (SELECT 1 FROM keys AS replicas \
+                     WHERE replicas.id = keys.id AND replicas.region <> keys.region) \
+                 ORDER BY project_id, region, id LIMIT $1 OFFSET $2"
+            ))
             .bind(limit)
             .bind(skip)
             .fetch_all(db)
@@ -609,15 +655,18 @@ async fn destroy(tx: &mut Tx<'_>, key: &Destroyed, now: Timestamp, sealing: &Sec
     Ok(())
 }
 
-/// Version, epoch, sealed bytes, when it came.
-type MaterialRow = (i64, i64, Vec<u8>, i64);
+/// Version, epoch, sealed bytes, whether on demand, when it came.
+type MaterialRow = (i64, i64, Vec<u8>, i64, i64);
 
-fn sealed_material((version, epoch, sealed, created_at): MaterialRow) -> Result<SealedMaterial> {
+fn sealed_material(
+    (version, epoch, sealed, on_demand, created_at): MaterialRow,
+) -> Result<SealedMaterial> {
     let number = |n| u32::try_from(n).map_err(|_| StoreError::Corrupt("key version".into()));
     Ok(SealedMaterial {
         version: number(version)?,
         epoch: number(epoch)?,
         sealed,
+        on_demand: on_demand != 0,
         created_at: Timestamp::from_millis(created_at),
     })
 }
@@ -644,8 +693,8 @@ pub(super) async fn insert_material(
     on!(tx, conn => {
         sqlx::query(
             "INSERT INTO key_versions \
-             (project_id, region, key_id, version, epoch, sealed, created_at) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7)",
+             (project_id, region, key_id, version, epoch, sealed, on_demand, created_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
         )
         .bind(key.project.as_str())
         .bind(key.region.as_str())
@@ -653,6 +702,7 @@ pub(super) async fn insert_material(
         .bind(i64::from(material.version))
         .bind(i64::from(material.epoch))
         .bind(&material.sealed)
+        .bind(i64::from(material.on_demand))
         .bind(material.created_at.millis())
         .execute(conn)
         .await
@@ -734,7 +784,7 @@ pub(super) async fn insert_uncounted(
         sqlx::query(concat!(
             "INSERT INTO keys (", columns!(), ") \
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, \
-             $18, $19, $20, $21, $22, $23, $24)"
+             $18, $19, $20, $21, $22, $23, $24, $25, $26)"
         ))
         .bind(key.project.as_str())
         .bind(key.region.as_str())
@@ -744,7 +794,7 @@ pub(super) async fn insert_uncounted(
         .bind(key.usage.name())
         .bind(key.origin.name())
         .bind(&key.description)
-        .bind(key.state.code())
+        .bind(key.state.column())
         .bind(key.state.delete_at().map(Timestamp::millis))
         .bind(key.current_version.map(i64::from))
         .bind(key.material_expires_at.map(Timestamp::millis))
@@ -756,6 +806,8 @@ pub(super) async fn insert_uncounted(
         .bind(key.keystore.as_str())
         .bind(key.primary_region.as_ref().map(Region::as_str))
         .bind(key.bound_project.as_ref().map(ProjectId::as_str))
+        .bind(i64::from(key.on_demand_rotations))
+        .bind(key.state.replica_wait().map(i64::from))
         .bind(key.created_at.millis())
         .bind(key.created_by.as_str())
         .bind(key.revision)
@@ -776,12 +828,13 @@ macro_rules! update {
         "UPDATE keys SET name = $4, description = $5, key_state = $6, delete_at = $7, \
          current_version = $8, material_expires_at = $9, enterprise_project = $10, \
          rotation_days = $11, rotate_at = $12, rotations = $13, rotated_at = $14, \
-         primary_region = $15, revision = $16, seal = $17 \
-         WHERE project_id = $1 AND region = $2 AND id = $3 AND revision = $18"
+         primary_region = $15, on_demand_rotations = $16, replica_wait_days = $17, \
+         revision = $18, seal = $19 \
+         WHERE project_id = $1 AND region = $2 AND id = $3 AND revision = $20"
     };
 }
 
-/// Binds the eighteen values of `update!`, in order.
+/// Binds the twenty values of `update!`, in order.
 macro_rules! bind_update {
     ($query:expr, $key:expr, $seal:expr, $read:expr) => {
         $query
@@ -790,7 +843,7 @@ macro_rules! bind_update {
             .bind($key.id.as_str())
             .bind($key.name.as_str())
             .bind(&$key.description)
-            .bind($key.state.code())
+            .bind($key.state.column())
             .bind($key.state.delete_at().map(Timestamp::millis))
             .bind($key.current_version.map(i64::from))
             .bind($key.material_expires_at.map(Timestamp::millis))
@@ -800,6 +853,8 @@ macro_rules! bind_update {
             .bind(i64::from($key.rotations))
             .bind($key.rotated_at.map(Timestamp::millis))
             .bind($key.primary_region.as_ref().map(Region::as_str))
+            .bind(i64::from($key.on_demand_rotations))
+            .bind($key.state.replica_wait().map(i64::from))
             .bind($key.revision)
             .bind($seal)
             .bind($read)
@@ -838,8 +893,8 @@ pub(super) async fn save_with_record(
         " RETURNING id) \
          INSERT INTO audit (writer, seq, at, request_id, credential, user_id, user_name, \
          project_id, address, action, region, key_id, revision, outcome, detail, duration_us) \
-         SELECT $19, $20::bigint, $21::bigint, $22, $23, $24, $25, $26, $27, $28, $29, $30, \
-         $31::bigint, $32, $33, $34::bigint FROM saved"
+         SELECT $21, $22::bigint, $23::bigint, $24, $25, $26, $27, $28, $29, $30, $31, $32, \
+         $33::bigint, $34, $35, $36::bigint FROM saved"
     ));
     let done = bind_update!(query, key, seal, read)
         .bind(writer)

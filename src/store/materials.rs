@@ -33,6 +33,7 @@ struct Row {
     check_value: Vec<u8>,
     expires_at: Option<i64>,
     in_use_since: Option<i64>,
+    description: String,
     created_at: i64,
     seal: Vec<u8>,
     stored: i64,
@@ -57,6 +58,7 @@ impl TryFrom<Row> for Sealed<ImportedMaterial> {
             expires_at: row.expires_at.map(Timestamp::from_millis),
             in_use_since: row.in_use_since.map(Timestamp::from_millis),
             is_stored: row.stored > 0,
+            description: row.description,
             created_at: Timestamp::from_millis(row.created_at),
         };
         Ok(Sealed {
@@ -75,7 +77,7 @@ impl Store {
         let rows: Vec<Row> = read!(self, db => {
             sqlx::query_as(
                 "SELECT project_id, region, key_id, version, material_id, check_value, \
-                 expires_at, in_use_since, created_at, seal, \
+                 expires_at, in_use_since, description, created_at, seal, \
                  (SELECT COUNT(*) FROM key_versions AS bytes \
                      WHERE bytes.project_id = imported.project_id \
                      AND bytes.region = imported.region AND bytes.key_id = imported.key_id \
@@ -99,10 +101,11 @@ pub(super) async fn save(tx: &mut Tx<'_>, material: &Sealed<ImportedMaterial>) -
     on!(tx, conn => {
         sqlx::query(
             "INSERT INTO imported_materials (project_id, region, key_id, version, material_id, \
-             check_value, expires_at, in_use_since, created_at, seal) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) \
+             check_value, expires_at, in_use_since, description, created_at, seal) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) \
              ON CONFLICT (project_id, region, key_id, version) DO UPDATE SET \
              expires_at = excluded.expires_at, in_use_since = excluded.in_use_since, \
+             description = excluded.description, \
              seal = excluded.seal",
         )
         .bind(value.project.as_str())
@@ -113,6 +116,7 @@ pub(super) async fn save(tx: &mut Tx<'_>, material: &Sealed<ImportedMaterial>) -
         .bind(value.check_value.as_slice())
         .bind(value.expires_at.map(Timestamp::millis))
         .bind(value.in_use_since.map(Timestamp::millis))
+        .bind(&value.description)
         .bind(value.created_at.millis())
         .bind(seal)
         .execute(conn)

@@ -13,7 +13,7 @@ use kmsd::model::action::Action;
 use kmsd::model::error::{Error, ImportFault};
 use kmsd::model::ids::{KeyId, KeyName, Region};
 use kmsd::model::key::KeyRef;
-use kmsd::operations::materials::{self, Wrapped, WrappingPair};
+use kmsd::operations::materials::{self, Offer, Rules, Wrapped, WrappingPair};
 use kmsd::operations::upkeep::{TimeGuard, step};
 use serde_json::{Value, json};
 
@@ -364,9 +364,17 @@ async fn pairs_and_wrappings_that_no_route_offers_yet(db: Db) {
         .await;
         let named = KeyRef::Id(KeyId::parse(key.as_str()).unwrap());
         let mut cx = server.context(Action::GetImportParameters);
-        let refused = materials::parameters(&mut cx, &named, WrappingPair::Sm2, algorithm).await;
+        let refused = materials::parameters(
+            &mut cx,
+            &named,
+            WrappingPair::Sm2,
+            algorithm,
+            &Rules::default(),
+        )
+        .await;
         assert!(refused.is_err(), "{algorithm} does not go with SM2");
-        let asked = materials::parameters(&mut cx, &named, pair, algorithm).await;
+        let asked =
+            materials::parameters(&mut cx, &named, pair, algorithm, &Rules::default()).await;
         let (_, given) = asked.ok().unwrap();
         assert!(base64(&given.token).len() <= 6144);
 
@@ -397,7 +405,15 @@ async fn pairs_and_wrappings_that_no_route_offers_yet(db: Db) {
                 material,
                 private_key: None,
             };
-            let done = materials::import(&mut cx, &named, wrapped, None, &[]).await;
+            let done = materials::import(
+                &mut cx,
+                &named,
+                wrapped,
+                None,
+                &Offer::default(),
+                &Rules::default(),
+            )
+            .await;
             done.map(|_| cx.finish().unwrap().writes)
         };
         for cut in [0, 1, wrapped.len() / 2, wrapped.len() - 1] {

@@ -473,9 +473,9 @@ async fn kmsds_own_material_is_renewed_on_demand_where_a_dialect_does(db: Db) {
     let plan = server.row(&key).await.rotation;
     let mut cx = server.context(Action::RotateKeyOnDemand);
     let named = KeyRef::Id(KeyId::parse(key.as_str()).unwrap());
-    let refused = rotation::on_demand(&mut cx, &named, &[Origin::External]).await;
+    let refused = rotation::on_demand(&mut cx, &named, &[Origin::External], None).await;
     assert!(matches!(refused, Err(Error::CannotRotate(_))));
-    rotation::on_demand(&mut cx, &named, &[Origin::External, Origin::Kms])
+    rotation::on_demand(&mut cx, &named, &[Origin::External, Origin::Kms], None)
         .await
         .unwrap();
     server.write(cx.finish().unwrap().writes).await;

@@ -1,0 +1,109 @@
+//! Multi-region keys, as AWS spells them (contract, section 11.10).
+//!
+//! Within one deployment a replica is made, and a primary changed, in one transaction: the states
+//! Creating and Updating last as long as the call.
+
+use serde::{Deserialize, Serialize};
+
+use super::keys::{KeyMetadata, metadata_of_new_replica};
+use super::naming::KeyName as NamedKey;
+use super::wire::{answer, decode, nothing};
+use crate::dialect::{Reply, Request};
+use crate::kms::Context;
+use crate::model::error::{Error, Result};
+use crate::model::ids::{KeyName, Region};
+use crate::model::key::KeyRef;
+use crate::model::tag::Tag;
+use crate::operations::replicas::{self, Copy};
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct ReplicateKey {
+    key_id: NamedKey,
+    replica_region: String,
+    policy: Option<String>,
+    description: Option<String>,
+    tags: Option<Vec<TagOfKey>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct UpdatePrimaryRegion {
+    key_id: NamedKey,
+    primary_region: String,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct TagOfKey {
+    tag_key: String,
+    tag_value: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Replicated {
+    replica_key_metadata: KeyMetadata,
+    replica_policy: String,
+    replica_tags: Vec<TagOfKey>,
+}
+
+/// `ReplicateKey`
+pub async fn replicate(cx: &mut Context, request: &Request) -> Result<Reply> {
+    let asked: ReplicateKey = decode(request, "ReplicateKey")?;
+    if asked.policy.is_some() {
+        return Err(Error::Constraint(
+            "Policy: a replica begins with the default key policy here".into(),
+        ));
+    }
+    let reference = asked.key_id.id(cx)?;
+    let KeyRef::Id(id) = &reference else {
+        return Err(Error::NoKeyId(asked.key_id.0));
+    };
+    let tags = asked.tags.unwrap_or_default();
+    let copy = Copy {
+        region: region("replica_region", &asked.replica_region)?,
+        project: cx.project()?.id.clone(),
+        name: KeyName::of_unnamed(id),
+        description: asked.description.unwrap_or_default(),
+        tags: tags
+            .iter()
+            .map(|tag| Tag {
+                key: tag.tag_key.clone(),
+                value: tag.tag_value.clone(),
+            })
+            .collect(),
+        enterprise_project: "0".into(),
+        any_key: false,
+    };
+    let key = replicas::replicate(cx, &reference, copy).await?;
+    let account = &cx.project()?.account;
+    let replica_policy = serde_json::json!({
+        "Version": "2012-10-17",
+        "Id": "key-default-1",
+        "Statement": [{
+            "Sid": "Enable IAM User Permissions",
+            "Effect": "Allow",
+            "Principal": { "AWS": format!("arn:aws:iam::{account}:root") },
+            "Action": "kms:*",
+            "Resource": "*",
+        }],
+    });
+    answer(&Replicated {
+        replica_key_metadata: metadata_of_new_replica(cx, &key).await?,
+        replica_policy: replica_policy.to_string(),
+        replica_tags: tags,
+    })
+}
+
+/// `UpdatePrimaryRegion`
+pub async fn update_primary(cx: &mut Context, request: &Request) -> Result<Reply> {
+    let asked: UpdatePrimaryRegion = decode(request, "UpdatePrimaryRegion")?;
+    let region = region("primary_region", &asked.primary_region)?;
+    replicas::update_primary(cx, &asked.key_id.id(cx)?, region).await?;
+    Ok(nothing())
+}
+
+fn region(member: &str, name: &str) -> Result<Region> {
+    Region::parse(name).map_err(|form| Error::invalid(member, form.to_string()))
+}
