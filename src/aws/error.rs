@@ -95,7 +95,7 @@ pub fn with_headers(reply: Reply, request_id: &str) -> Reply {
 }
 
 /// The request's id in the form of a UUID.
-fn as_uuid(id: &str) -> String {
+pub(super) fn as_uuid(id: &str) -> String {
     uuid::Uuid::parse_str(id).map_or_else(|_| id.to_owned(), |id| id.to_string())
 }
 
@@ -132,6 +132,12 @@ fn tell(error: &Error, action: Option<Action>, subject: &Subject) -> Told {
             },
         ),
         Error::Constraint(text) => validation(text.clone()),
+        Error::Invalid { member, .. } if member == "hsm_ca_cert" => {
+            refused("IncorrectTrustAnchorException", String::new())
+        }
+        Error::Invalid { member, .. } if member == "hsm_cluster_id" => {
+            refused("CloudHsmClusterNotFoundException", String::new())
+        }
         Error::Missing(member) => validation(format!("{} is required.", member_name(member))),
         Error::Invalid { member, why } => validation(format!("{} {why}", member_name(member))),
         Error::NotWholeBytes(member) => {
@@ -174,6 +180,14 @@ fn tell(error: &Error, action: Option<Action>, subject: &Subject) -> Told {
         ) => cannot_rotate(Unrotatable::External, arn),
         Error::WrongState(_, verdict) => wrong_state(*verdict, arn),
         Error::DefaultKey => refused("AccessDeniedException", String::new()),
+        Error::NameTaken
+            if matches!(
+                action,
+                Some(Action::CreateKeystore | Action::UpdateKeystore)
+            ) =>
+        {
+            refused("CustomKeyStoreNameInUseException", String::new())
+        }
         Error::NameTaken => fixed("AlreadyExistsException", "the name is taken"),
         Error::ReservedName => refused("NotAuthorizedException", String::new()),
         Error::UsageMismatch { spec, usage } => validation(format!(
@@ -248,9 +262,18 @@ fn tell(error: &Error, action: Option<Action>, subject: &Subject) -> Told {
         Error::RotationIsOn | Error::RotationIsOff => {
             refused("UnsupportedOperationException", String::new())
         }
+        Error::KeystoreKindNotOffered("EXTERNAL_KEY_STORE") => fixed(
+            "XksProxyUriUnreachableException",
+            "external key stores are not offered here",
+        ),
         Error::KeystoreKindNotOffered(_) => {
             refused("CloudHsmClusterNotFoundException", String::new())
         }
+        Error::KeystoreState => refused("CustomKeyStoreInvalidStateException", String::new()),
+        Error::KeystoreDisabled if action == Some(Action::CreateKey) => {
+            refused("CustomKeyStoreInvalidStateException", String::new())
+        }
+        Error::AnotherCluster => refused("CloudHsmClusterNotRelatedException", String::new()),
         Error::KeystoreDisabled => {
             refused("KMSInvalidStateException", format!("{arn} is unavailable."))
         }

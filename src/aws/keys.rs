@@ -7,14 +7,15 @@ use super::paging::{self, Turn};
 use super::wire::{Seconds, answer, decode, nothing};
 use crate::dialect::{Reply, Request};
 use crate::kms::{Context, material_kind};
+use crate::model::action::Action;
 use crate::model::error::{Error, Result};
 use crate::model::ids::{HsmClusterId, KeystoreId};
 use crate::model::key::Key;
 use crate::model::spec::{KeySpec, KeyUsage, Origin};
 use crate::model::state::{KeyState, Verdict};
 use crate::operations::keys::{self, NewKey};
-use crate::operations::material_ids;
 use crate::operations::pages::Position;
+use crate::operations::{material_ids, uses};
 
 /// For how many days a deletion waits when nobody says.
 const DEFAULT_WINDOW: u32 = 30;
@@ -155,6 +156,31 @@ struct Scheduled {
     deletion_date: Option<Seconds>,
     key_state: &'static str,
     pending_window_in_days: u32,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct KeyLastUsage {
+    key_id: String,
+    key_last_usage: LastUsage,
+    tracking_start_date: Seconds,
+    key_creation_date: Seconds,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum LastUsage {
+    Never {},
+    Once(LastUse),
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct LastUse {
+    operation: &'static str,
+    timestamp: Seconds,
+    cloud_trail_event_id: String,
+    kms_request_id: String,
 }
 
 #[derive(Serialize)]
@@ -353,6 +379,34 @@ pub async fn update_description(cx: &mut Context, request: &Request) -> Result<R
     Ok(nothing())
 }
 
+/// `GetKeyLastUsage`: from the audit trail, which has every use since the key was made.
+pub async fn last_usage(cx: &mut Context, request: &Request) -> Result<Reply> {
+    let asked: NamedKey = decode(request, "GetKeyLastUsage")?;
+    let (key, record) = uses::last(cx, &asked.key_id.id(cx)?).await?;
+    let used = record.map(|record| {
+        let request = super::error::as_uuid(&record.request_id);
+        LastUse {
+            operation: match record.action {
+                // What AWS's clients would have called to the same end.
+                Action::EncryptDataKey => Action::Encrypt,
+                Action::DecryptDataKey | Action::DecryptDatakeyCapsule => Action::Decrypt,
+                Action::CreateDatakeyCapsule => Action::GenerateDataKey,
+                other => other,
+            }
+            .name(),
+            timestamp: Seconds(record.at),
+            cloud_trail_event_id: request.clone(),
+            kms_request_id: request,
+        }
+    });
+    answer(&KeyLastUsage {
+        key_id: arn_of(cx, &key)?,
+        key_last_usage: used.map_or(LastUsage::Never {}, LastUsage::Once),
+        tracking_start_date: Seconds(key.created_at),
+        key_creation_date: Seconds(key.created_at),
+    })
+}
+
 /// What AWS calls a key's state.
 pub const fn state_name(key: &Key) -> &'static str {
     match key.state {
@@ -486,11 +540,11 @@ async fn configuration(cx: &Context, key: &Key) -> Result<Option<MultiRegionConf
     }))
 }
 
-/// What AWS's clients call a cluster: the first ten bytes of its id in base 32 (RFC 4648), for theirs
+/// What AWS's clients call a cluster: the last ten bytes of its id in base 32 (RFC 4648), for theirs
 /// have sixteen such characters at most.
 pub fn cluster_name(cluster: &HsmClusterId) -> String {
     const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
-    let bits = uuid::Uuid::parse_str(cluster.as_str()).map_or(0, |id| id.as_u128()) >> 48;
+    let bits = uuid::Uuid::parse_str(cluster.as_str()).map_or(0, |id| id.as_u128());
     let letters = (0..16_u32).rev().map(|at| {
         let five = usize::try_from((bits >> (at * 5)) & 31).unwrap_or(0);
         char::from(ALPHABET[five])

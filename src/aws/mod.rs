@@ -6,6 +6,7 @@ pub mod auth;
 pub mod ciphers;
 pub mod error;
 pub mod keys;
+pub mod keystores;
 pub mod materials;
 pub mod naming;
 pub mod paging;

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::error::{Subject, render};
-use super::{auth, ciphers, keys, materials, regions, rotation, signatures};
+use super::{auth, ciphers, keys, keystores, materials, regions, rotation, signatures};
 use crate::dialect::{Call, Handler, Reply, Request, handler, serve};
 use crate::kms::Kms;
 use crate::model::action::Action;
@@ -43,6 +43,7 @@ pub fn table() -> Vec<Operation> {
         "ScheduleKeyDeletion" ScheduleKeyDeletion keys::schedule_deletion;
         "CancelKeyDeletion" CancelKeyDeletion keys::cancel_deletion;
         "UpdateKeyDescription" UpdateKeyDescription keys::update_description;
+        "GetKeyLastUsage" DescribeKey keys::last_usage;
         // Uses of keys.
         "Encrypt" Encrypt ciphers::encrypt;
         "Decrypt" Decrypt ciphers::decrypt;
@@ -72,6 +73,13 @@ pub fn table() -> Vec<Operation> {
         // Multi-region keys.
         "ReplicateKey" ReplicateKey regions::replicate;
         "UpdatePrimaryRegion" UpdatePrimaryRegion regions::update_primary;
+        // Custom key stores.
+        "CreateCustomKeyStore" CreateKeystore keystores::create;
+        "DescribeCustomKeyStores" ListKeystores keystores::describe;
+        "ConnectCustomKeyStore" EnableKeystore keystores::connect;
+        "DisconnectCustomKeyStore" DisableKeystore keystores::disconnect;
+        "UpdateCustomKeyStore" UpdateKeystore keystores::update;
+        "DeleteCustomKeyStore" DeleteKeystore keystores::delete;
     }
 }
 

@@ -351,6 +351,9 @@ fn kms(error: &Error, action: Option<Action>) -> (u16, &'static str, String) {
             // To whoever uses the key it is a key that is disabled.
             _ => fixed(400, "KMS.0209", "the keystore of the key is disabled"),
         },
+        // Another dialect's alone.
+        Error::KeystoreState => fixed(400, "KMS.0308", "the keystore must not be in this state"),
+        Error::AnotherCluster => fixed(400, "KMS.0308", "the cluster is not the keystore's"),
         Error::KeystoreNotEmpty => fixed(
             400,
             "KMS.0308",

@@ -179,7 +179,7 @@ pub async fn disable(cx: &mut Context, request: &Request) -> Result<Reply> {
 }
 
 async fn switch(cx: &mut Context, request: &Request, enabled: bool) -> Result<Reply> {
-    let keystore = keystores::switch(cx, &named(request)?, enabled).await?;
+    let keystore = keystores::switch(cx, &named(request)?, enabled, false).await?;
     Reply::json(
         200,
         &OneKeystore {
@@ -193,7 +193,7 @@ async fn switch(cx: &mut Context, request: &Request, enabled: bool) -> Result<Re
 
 /// `DELETE …/keystores/{keystore_id}`
 pub async fn delete(cx: &mut Context, request: &Request) -> Result<Reply> {
-    keystores::delete(cx, &named(request)?).await?;
+    keystores::delete(cx, &named(request)?, false).await?;
     Ok(Reply::empty(204))
 }
 

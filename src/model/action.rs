@@ -159,6 +159,8 @@ actions! {
     EnableKeystore: Changes, Full, Some("kms:keystore:enable");
     /// Keep the keys of a keystore from being made and used.
     DisableKeystore: Changes, Full, Some("kms:keystore:disable");
+    /// Change a keystore's name.
+    UpdateKeystore: Changes, Full, Some("kms:keystore:update");
     /// Give up an empty keystore.
     DeleteKeystore: Changes, Full, Some("kms:keystore:delete");
     /// Make a PIN for data keys.

@@ -155,6 +155,10 @@ pub enum Error {
     KeystoreDisabled,
     /// There are keys in the keystore.
     KeystoreNotEmpty,
+    /// The keystore is enabled, or is disabled, and must not be.
+    KeystoreState,
+    /// The cluster is not the keystore's.
+    AnotherCluster,
     /// The cluster has a keystore already.
     ClusterTaken,
     /// The material of keys in that keystore is made there; none can be imported.
@@ -393,6 +397,8 @@ impl Error {
             Error::KeystoreKindNotOffered(_) => "keystore-kind-not-offered",
             Error::KeystoreDisabled => "keystore-disabled",
             Error::KeystoreNotEmpty => "keystore-not-empty",
+            Error::KeystoreState => "keystore-state",
+            Error::AnotherCluster => "another-cluster",
             Error::ClusterTaken => "cluster-taken",
             Error::NoImportIntoKeystore => "no-import-into-keystore",
             Error::KeyQuotaReached => "key-quota-reached",

@@ -177,7 +177,7 @@ const fn row(action: Action) -> Option<[Verdict; 4]> {
         Action::CreateKey | Action::ListKeys | Action::CountKeys | Action::ShowQuotas
         | Action::GenerateRandom | Action::CreateKeystore | Action::ListKeystores
         | Action::ShowKeystore | Action::EnableKeystore | Action::DisableKeystore
-        | Action::DeleteKeystore | Action::CreatePin | Action::ListRegions
+        | Action::UpdateKeystore | Action::DeleteKeystore | Action::CreatePin | Action::ListRegions
         | Action::ListRetirableGrants
         | Action::IssueToken | Action::ValidateToken | Action::RevokeToken
         | Action::ListProjects | Action::ListDomains | Action::ShowCatalog

@@ -113,35 +113,80 @@ pub async fn show(cx: &mut Context, id: &KeystoreId) -> Result<Keystore> {
 }
 
 /// Lets the keys of a keystore be made and used, or keeps them from it. One that is so already
-/// stays so: Huawei publishes no refusal for that.
+/// stays so, unless the dialect has `must_change`.
 ///
 /// # Errors
-/// [`Error::KeystoreNotFound`].
-pub async fn switch(cx: &mut Context, id: &KeystoreId, enabled: bool) -> Result<Keystore> {
+/// [`Error::KeystoreNotFound`], [`Error::KeystoreState`].
+pub async fn switch(
+    cx: &mut Context,
+    id: &KeystoreId,
+    enabled: bool,
+    must_change: bool,
+) -> Result<Keystore> {
     cx.permit()?;
     let mut keystore = cx.keystore(id).await?;
+    if must_change && keystore.enabled == enabled {
+        return Err(Error::KeystoreState);
+    }
     cx.note(format!("keystore {id}"));
     if keystore.enabled != enabled {
-        let read = keystore.revision;
         keystore.enabled = enabled;
-        keystore.revision += 1;
-        let sealing = cx.project_key().await?;
-        let sealed = Sealed::new(keystore.clone(), sealing.row());
-        cx.write(Write::SaveKeystore {
-            keystore: sealed,
-            read,
-        });
+        save(cx, &mut keystore).await?;
     }
     Ok(keystore)
 }
 
-/// Gives a keystore up. Its cluster may have another one then.
+/// Gives a keystore that is disabled another name. A cluster that is named must be its own.
 ///
 /// # Errors
-/// [`Error::KeystoreNotFound`], [`Error::KeystoreNotEmpty`].
-pub async fn delete(cx: &mut Context, id: &KeystoreId) -> Result<()> {
+/// [`Error::KeystoreNotFound`], [`Error::KeystoreState`], [`Error::AnotherCluster`]; with the answer
+/// [`Error::NameTaken`].
+pub async fn update(
+    cx: &mut Context,
+    id: &KeystoreId,
+    name: Option<KeystoreName>,
+    cluster: Option<HsmClusterId>,
+) -> Result<Keystore> {
+    cx.permit()?;
+    let mut keystore = cx.keystore(id).await?;
+    if keystore.enabled {
+        return Err(Error::KeystoreState);
+    }
+    if cluster.is_some_and(|cluster| cluster != keystore.cluster) {
+        return Err(Error::AnotherCluster);
+    }
+    cx.note(format!("keystore {id}"));
+    if let Some(name) = name {
+        keystore.name = name;
+        save(cx, &mut keystore).await?;
+    }
+    Ok(keystore)
+}
+
+/// Keeps a changed keystore to be saved with the answer.
+async fn save(cx: &mut Context, keystore: &mut Keystore) -> Result<()> {
+    let read = keystore.revision;
+    keystore.revision += 1;
+    let sealing = cx.project_key().await?;
+    let sealed = Sealed::new(keystore.clone(), sealing.row());
+    cx.write(Write::SaveKeystore {
+        keystore: sealed,
+        read,
+    });
+    Ok(())
+}
+
+/// Gives a keystore up; where the dialect has it so, one that is disabled only. Its cluster may have
+/// another one then.
+///
+/// # Errors
+/// [`Error::KeystoreNotFound`], [`Error::KeystoreNotEmpty`], [`Error::KeystoreState`].
+pub async fn delete(cx: &mut Context, id: &KeystoreId, only_disabled: bool) -> Result<()> {
     cx.permit()?;
     let keystore = cx.keystore(id).await?;
+    if only_disabled && keystore.enabled {
+        return Err(Error::KeystoreState);
+    }
     if !cx.kms().store().is_keystore_empty(&keystore).await? {
         return Err(Error::KeystoreNotEmpty);
     }

@@ -25,3 +25,4 @@ pub mod rotation;
 pub mod signatures;
 pub mod tags;
 pub mod upkeep;
+pub mod uses;

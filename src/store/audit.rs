@@ -5,6 +5,7 @@ use sqlx::{PgPool, Postgres, QueryBuilder, Sqlite};
 use super::{Result, Store, StoreError, Tx, read};
 use crate::model::action::Action;
 use crate::model::audit::Record;
+use crate::model::key::Key;
 use crate::model::time::Timestamp;
 
 /// Rows of one INSERT: bounds both the number of bound values and the number of statement texts.
@@ -164,6 +165,30 @@ impl Store {
             .await
         })?;
         rows.into_iter().rev().map(placed).collect()
+    }
+
+    /// The newest record of one of these actions that was done with a key, whoever asked.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be read.
+    pub async fn newest_record_of(&self, key: &Key, actions: &[Action]) -> Result<Option<Record>> {
+        let row: Option<Row> = read!(self, db => {
+            let mut query = QueryBuilder::new(
+                "SELECT at, request_id, credential, user_id, user_name, project_id, address, \
+                 action, region, key_id, revision, outcome, detail, duration_us \
+                 FROM audit WHERE key_id = ",
+            );
+            query.push_bind(key.id.as_str());
+            query.push(" AND region = ").push_bind(key.region.as_str());
+            query.push(" AND outcome = 'ok' AND action IN (");
+            let mut names = query.separated(", ");
+            for action in actions {
+                names.push_bind(action.name());
+            }
+            query.push(") ORDER BY at DESC LIMIT 1");
+            query.build_query_as().fetch_optional(db).await
+        })?;
+        row.map(TryInto::try_into).transpose()
     }
 
     /// The records after a place, in order.

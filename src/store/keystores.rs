@@ -333,7 +333,7 @@ pub(super) async fn save(tx: &mut Tx<'_>, keystore: &Sealed<Keystore>, read: i64
     let Sealed { value, seal } = keystore;
     let saved = on!(tx, conn => {
         sqlx::query(
-            "UPDATE keystores SET keystore_state = $4, revision = $5, seal = $6 \
+            "UPDATE keystores SET keystore_state = $4, revision = $5, seal = $6, name = $8 \
              WHERE project_id = $1 AND region = $2 AND id = $3 AND revision = $7",
         )
         .bind(value.project.as_str())
@@ -343,6 +343,7 @@ pub(super) async fn save(tx: &mut Tx<'_>, keystore: &Sealed<Keystore>, read: i64
         .bind(value.revision)
         .bind(seal)
         .bind(read)
+        .bind(value.name.as_str())
         .execute(conn)
         .await
         .map(|done| done.rows_affected())

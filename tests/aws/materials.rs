@@ -15,6 +15,7 @@ use crate::support::{Db, TestServer, on_both};
 on_both!(
     specs_that_only_this_dialect_makes,
     answers_tell_which_material_was_used,
+    the_last_use_is_told,
     rotation_is_planned_and_told,
     rotation_on_demand_has_a_limit,
     keys_that_cannot_rotate_are_told_why,
@@ -139,6 +140,45 @@ async fn answers_tell_which_material_was_used(db: Db) {
     let members = json!({ "KeySpec": "RSA_2048", "KeyUsage": "ENCRYPT_DECRYPT" });
     let rsa = made(&server, members).await;
     assert!(rsa.get("CurrentKeyMaterialId").is_none(), "{rsa}");
+    server.stop().await;
+}
+
+async fn the_last_use_is_told(db: Db) {
+    let server = TestServer::start(db).await;
+    let key = made(&server, json!({})).await;
+    let named = json!({ "KeyId": key["KeyId"] });
+    let told = server.aws("GetKeyLastUsage", named.clone()).await.ok(200);
+    assert_eq!(
+        told,
+        json!({
+            "KeyId": key["Arn"],
+            "KeyLastUsage": {},
+            "TrackingStartDate": key["CreationDate"],
+            "KeyCreationDate": key["CreationDate"],
+        })
+    );
+    let seal = json!({ "KeyId": key["KeyId"], "Plaintext": base64(b"hello") });
+    server.clock.advance_days(1);
+    let sealed = server.aws("Encrypt", seal.clone()).await;
+    let at = server.kms.now().seconds() as f64;
+    // Neither a refusal, nor a dry run, nor reading counts.
+    server.clock.advance_days(1);
+    let mut dry = seal;
+    dry["DryRun"] = json!(true);
+    server
+        .aws("Encrypt", dry)
+        .await
+        .aws_refused("DryRunOperationException");
+    server.aws("DescribeKey", named.clone()).await.ok(200);
+    let told = server.aws("GetKeyLastUsage", named).await.ok(200);
+    let used = &told["KeyLastUsage"];
+    assert_eq!(used["Operation"], "Encrypt");
+    assert_eq!(used["Timestamp"], at);
+    assert_eq!(used["KmsRequestId"], sealed.header("x-amzn-requestid"));
+    server
+        .aws("GetKeyLastUsage", json!({ "KeyId": "alias/none" }))
+        .await
+        .aws_refused("NotFoundException");
     server.stop().await;
 }
 

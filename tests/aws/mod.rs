@@ -1,5 +1,6 @@
 //! The same keys in AWS's dialect.
 
 mod first;
+mod keystores;
 mod materials;
 mod regions;

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::support::aws::HOME;
 use crate::support::calls::base64;
-use crate::support::{Db, TestServer, on_both};
+use crate::support::{Db, Setup, TestServer, on_both};
 
 on_both!(
     a_key_is_made_for_many_regions,
@@ -15,7 +15,13 @@ on_both!(
     replications_that_do_not_fit,
 );
 
-const AWAY: &str = "region-2";
+/// A region of the form that AWS's clients send.
+const AWAY: &str = "away-region-2";
+
+async fn started(db: Db) -> TestServer {
+    let regions = format!("{HOME},{AWAY}");
+    TestServer::start(Setup::from(db).with("regions", &regions)).await
+}
 
 async fn made(server: &TestServer) -> Value {
     let made = server
@@ -35,7 +41,7 @@ async fn replicate(server: &TestServer, key: &Value) -> Value {
 }
 
 async fn a_key_is_made_for_many_regions(db: Db) {
-    let server = TestServer::start(db).await;
+    let server = started(db).await;
     let key = made(&server).await;
     let id = key["KeyId"].as_str().unwrap();
     assert!(id.starts_with("mrk-") && id.len() == 36, "{id}");
@@ -56,7 +62,7 @@ async fn a_key_is_made_for_many_regions(db: Db) {
 }
 
 async fn replicas_share_the_key_and_nothing_else(db: Db) {
-    let server = TestServer::start(db).await;
+    let server = started(db).await;
     let primary = made(&server).await;
     let key = &primary["KeyId"];
     let body = json!({
@@ -113,7 +119,7 @@ async fn replicas_share_the_key_and_nothing_else(db: Db) {
 }
 
 async fn the_primary_moves(db: Db) {
-    let server = TestServer::start(db).await;
+    let server = started(db).await;
     let key = &made(&server).await["KeyId"];
     replicate(&server, key).await;
     let named = json!({ "KeyId": key });
@@ -145,7 +151,7 @@ async fn the_primary_moves(db: Db) {
 }
 
 async fn a_primary_leaves_after_its_replicas(db: Db) {
-    let server = TestServer::start(db).await;
+    let server = started(db).await;
     let mut guard = TimeGuard::default();
     step(&server.kms, &mut guard).await.unwrap();
     let key = &made(&server).await["KeyId"];
@@ -221,7 +227,7 @@ async fn a_primary_leaves_after_its_replicas(db: Db) {
 }
 
 async fn replications_that_do_not_fit(db: Db) {
-    let server = TestServer::start(db).await;
+    let server = started(db).await;
     let key = &made(&server).await["KeyId"];
     let single = server.aws("CreateKey", json!({})).await.ok(200)["KeyMetadata"]["KeyId"].clone();
     let ask = |key: &Value, region: &str| json!({ "KeyId": key, "ReplicaRegion": region });
