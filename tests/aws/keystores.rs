@@ -56,7 +56,7 @@ async fn a_store_from_first_to_last(db: Db) {
         named.clone(),
         json!({ "CustomKeyStoreName": "hsm" }),
     ] {
-        assert_eq!(stores(server, body).await, [told.clone()]);
+        assert_eq!(stores(server, body).await, std::slice::from_ref(&told));
     }
     let key = json!({ "Origin": "AWS_CLOUDHSM", "CustomKeyStoreId": id });
     server
