@@ -5,7 +5,7 @@
 
 use serde::Serialize;
 
-use super::naming::key_arn;
+use super::naming::{alias_arn, key_arn, user_arn};
 use super::wire::MEDIA_TYPE;
 use crate::dialect::{Body, Reply};
 use crate::kms::Context;
@@ -21,11 +21,15 @@ pub struct Subject {
     pub arn: String,
     /// The ARN of who asks.
     pub caller: String,
+    /// The ARN of the alias that the call is about, if it is about one.
+    pub alias: String,
+    /// What the call is called here.
+    pub operation: &'static str,
 }
 
 impl Subject {
     /// Of a call, at its end.
-    pub fn of(cx: &Context) -> Self {
+    pub fn of(cx: &Context, operation: &'static str) -> Self {
         let Some(project) = cx.caller().project() else {
             return Self::default();
         };
@@ -37,11 +41,12 @@ impl Subject {
         };
         Self {
             arn,
-            caller: format!(
-                "arn:aws:iam::{}:user/{}",
-                project.account,
-                cx.caller().user_name
-            ),
+            caller: user_arn(&project.account, cx.caller().user_name.as_str()),
+            alias: cx
+                .alias_named()
+                .map(|name| alias_arn(cx.region(), project, name))
+                .unwrap_or_default(),
+            operation,
         }
     }
 }
@@ -152,10 +157,10 @@ fn tell(error: &Error, action: Option<Action>, subject: &Subject) -> Told {
             "ExpiredTokenException",
             "The security token included in the request is expired",
         ),
-        Error::Forbidden(action) => refused("AccessDeniedException", denied(*action, subject)),
+        Error::Forbidden(_) => refused("AccessDeniedException", denied(subject)),
         Error::NeedsProjectScope | Error::WrongProject | Error::NotRevocable => refused(
             "AccessDeniedException",
-            action.map_or_else(String::new, |action| denied(action, subject)),
+            denied(subject),
         ),
 
         Error::KeyNotFound if arn.contains(":alias/") => {
@@ -221,7 +226,7 @@ fn tell(error: &Error, action: Option<Action>, subject: &Subject) -> Told {
         Error::AttestationRefused(why) => {
             validation(format!("Recipient.AttestationDocument is not valid: {why}"))
         }
-        Error::NotGranted(action) => refused("AccessDeniedException", denied(*action, subject)),
+        Error::NotGranted(_) => refused("AccessDeniedException", denied(subject)),
         Error::GrantNotFound => fixed("NotFoundException", "Grant ID is not found"),
         Error::GrantOfAnotherKey => fixed("NotFoundException", "the grant is one of another key"),
         Error::GrantsNothing => {
@@ -251,11 +256,15 @@ fn tell(error: &Error, action: Option<Action>, subject: &Subject) -> Told {
         Error::UnfitTags(fault, ..) => refused("TagException", tag_fault(*fault).to_owned()),
         Error::TagNotFound => refused("TagException", String::new()),
         Error::TooManyTags(_) => fixed("TagException", "Too many tags"),
-        Error::AliasNotFound => refused("NotFoundException", format!("Alias {arn} is not found.")),
+        Error::AliasNotFound => refused(
+            "NotFoundException",
+            format!("Alias {} is not found.", subject.alias),
+        ),
         Error::AliasTaken => refused(
             "AlreadyExistsException",
-            format!("An alias with the name {arn} already exists"),
+            format!("An alias with the name {} already exists", subject.alias),
         ),
+        Error::InvalidMarker => fixed("InvalidMarkerException", "the marker is not one of this list"),
         Error::TooManyAliases(most) => refused(
             "LimitExceededException",
             format!("a key has at most {most} aliases"),
@@ -293,7 +302,7 @@ fn tell(error: &Error, action: Option<Action>, subject: &Subject) -> Told {
 fn wrong_state(verdict: Verdict, arn: &str) -> Told {
     let (kind, text) = match verdict {
         Verdict::IsDisabled => ("DisabledException", "is disabled."),
-        Verdict::IsLeaving => ("KMSInvalidStateException", "is pending deletion."),
+        Verdict::IsLeaving | Verdict::AllowLeaving => ("KMSInvalidStateException", "is pending deletion."),
         Verdict::NeedsMaterial => ("KMSInvalidStateException", "is pending import."),
         Verdict::NotLeaving => ("KMSInvalidStateException", "is not pending deletion."),
         Verdict::AlreadyThere | Verdict::Allow => {
@@ -402,6 +411,7 @@ const fn tag_fault(fault: TagFault) -> &'static str {
     match fault {
         TagFault::ListSize => "Too many tags",
         TagFault::List => "Duplicate tag keys",
+        TagFault::Reserved => "Tags beginning with aws: are reserved",
         _ => "a tag is not valid",
     }
 }
@@ -414,8 +424,8 @@ fn unsupported(error: &Error) -> String {
     }
 }
 
-fn denied(action: Action, subject: &Subject) -> String {
-    let name = action.name();
+fn denied(subject: &Subject) -> String {
+    let name = subject.operation;
     format!(
         "User: {} is not authorized to perform: kms:{name} on resource: {} because no \
          identity-based policy allows the kms:{name} action",
@@ -426,6 +436,7 @@ fn denied(action: Action, subject: &Subject) -> String {
 /// What AWS calls a member that verbs name.
 fn member_name(member: &str) -> &str {
     match member {
+        "target_key_id" => "TargetKeyId",
         "pending_days" => "PendingWindowInDays",
         "replica_region" => "ReplicaRegion",
         "primary_region" => "PrimaryRegion",

@@ -3,15 +3,19 @@
 use serde::{Deserialize, Serialize};
 
 use super::naming::{KeyName, arn_of};
+use super::tags::{Tag, given};
 use super::wire::{Seconds, answer, decode, nothing};
 use crate::dialect::{Reply, Request};
 use crate::kms::{Context, material_kind};
+use crate::limits::AWS_TAGS_PER_KEY;
+use crate::model::action::Action;
 use crate::model::error::{Error, Result};
 use crate::model::ids::KeystoreId;
 use crate::model::key::Key;
 use crate::model::spec::{KeySpec, KeyUsage, Origin};
 use crate::model::state::{KeyState, Verdict};
 use crate::operations::keys::{self, NewKey};
+use crate::operations::tags::put_first;
 
 /// For how many days a deletion waits when nobody says.
 const DEFAULT_WINDOW: u32 = 30;
@@ -30,6 +34,7 @@ struct CreateKey {
     customer_master_key_spec: Option<String>,
     key_spec: Option<String>,
     origin: Option<String>,
+    tags: Option<Vec<Tag>>,
 }
 
 #[derive(Deserialize)]
@@ -201,7 +206,12 @@ pub async fn create(cx: &mut Context, request: &Request) -> Result<Reply> {
         enterprise_project: "0".into(),
         keystore: KeystoreId::built_in(),
     };
+    let tags = given(asked.tags.unwrap_or_default())?;
+    if !tags.is_empty() {
+        cx.permit_also(Action::ChangeTags)?;
+    }
     let key = keys::create(cx, new).await?;
+    put_first(cx, &key, tags, AWS_TAGS_PER_KEY)?;
     answer(&InKeyMetadata {
         key_metadata: metadata(cx, &key)?,
     })

@@ -2,6 +2,7 @@
 //!
 //! The same keys, verbs and records as every other dialect's; here is only how they are spelt.
 
+pub mod aliases;
 pub mod auth;
 pub mod ciphers;
 pub mod error;
@@ -10,4 +11,5 @@ pub mod naming;
 pub mod routes;
 pub mod shapes;
 pub mod signatures;
+pub mod tags;
 pub mod wire;

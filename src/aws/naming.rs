@@ -5,7 +5,7 @@ use serde::{Deserialize, Deserializer};
 use crate::kms::Context;
 use crate::model::error::{Error, Result};
 use crate::model::identity::Project;
-use crate::model::ids::{AliasName, KeyId, Region};
+use crate::model::ids::{AccountId, AliasName, KeyId, Region};
 use crate::model::key::{Key, KeyRef};
 
 /// The partition of every ARN made here.
@@ -14,6 +14,16 @@ const PARTITION: &str = "aws";
 /// The ARN of a key: it never changes (contract, section 5).
 pub fn key_arn(region: &Region, project: &Project, id: &KeyId) -> String {
     format!("arn:{PARTITION}:kms:{region}:{}:key/{id}", project.account)
+}
+
+/// The ARN of an alias, by its name without the prefix `alias/`.
+pub fn alias_arn(region: &Region, project: &Project, name: &AliasName) -> String {
+    format!("arn:{PARTITION}:kms:{region}:{}:alias/{name}", project.account)
+}
+
+/// The ARN of a user of an account.
+pub fn user_arn(account: &AccountId, name: &str) -> String {
+    format!("arn:{PARTITION}:iam::{account}:user/{name}")
 }
 
 /// The ARN of a key of the caller's project.

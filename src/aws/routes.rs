@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::error::{Subject, render};
-use super::{auth, ciphers, keys, signatures};
+use super::{aliases, auth, ciphers, keys, signatures, tags};
 use crate::dialect::{Call, Handler, Reply, Request, handler, serve};
 use crate::kms::Kms;
 use crate::model::action::Action;
@@ -43,6 +43,14 @@ pub fn table() -> Vec<Operation> {
         "ScheduleKeyDeletion" ScheduleKeyDeletion keys::schedule_deletion;
         "CancelKeyDeletion" CancelKeyDeletion keys::cancel_deletion;
         "UpdateKeyDescription" UpdateKeyDescription keys::update_description;
+        // Aliases, tags, grants and policies.
+        "CreateAlias" CreateAlias aliases::create;
+        "UpdateAlias" MoveAlias aliases::update;
+        "DeleteAlias" DeleteAliases aliases::delete;
+        "ListAliases" ListAliases aliases::list;
+        "TagResource" ChangeTags tags::tag;
+        "UntagResource" ChangeTags tags::untag;
+        "ListResourceTags" ListTags tags::list;
         // Uses of keys.
         "Encrypt" Encrypt ciphers::encrypt;
         "Decrypt" Decrypt ciphers::decrypt;
@@ -94,7 +102,7 @@ impl Operations {
         };
         let answered = serve(kms, request, call, async |cx| {
             let done = (operation.handler)(cx, request).await;
-            *subject.borrow_mut() = Subject::of(cx);
+            *subject.borrow_mut() = Subject::of(cx, operation.name);
             done
         })
         .await;

@@ -55,6 +55,21 @@ pub fn nothing() -> Reply {
     }
 }
 
+/// How many rows a page shall have: what the caller says, up to the most that the list gives.
+///
+/// # Errors
+/// [`Error::Constraint`].
+pub fn page_size(asked: Option<u32>, (usual, most): (u32, u32)) -> Result<u32> {
+    match asked {
+        Some(limit) if limit > most => Err(Error::Constraint(format!(
+            "1 validation error detected: Value '{limit}' at 'limit' failed to satisfy constraint: \
+             Member must have value less than or equal to {most}"
+        ))),
+        Some(limit) => Ok(limit),
+        None => Ok(usual),
+    }
+}
+
 /// The answer, unless nothing but whether it would succeed was asked for (contract, section 11.6).
 ///
 /// # Errors

@@ -409,6 +409,7 @@ fn kms(error: &Error, action: Option<Action>) -> (u16, &'static str, String) {
             "KMS.0207",
             "no such alias in the project, or it is not one of this key",
         ),
+        Error::InvalidMarker => fixed(400, "KMS.0205", "marker is not one of this list"),
         Error::AliasTaken => fixed(400, "KMS.1104", "alias is taken already"),
         // The vendor publishes no code for this quota; this one says that a quota is used up.
         Error::TooManyAliases(most) => (
@@ -587,7 +588,7 @@ fn code_of_tags(fault: TagFault) -> &'static str {
         TagFault::MatchValue => "KMS.0402",
         TagFault::MatchKey => "KMS.0403",
         TagFault::Value => "KMS.0405",
-        TagFault::Key => "KMS.0406",
+        TagFault::Key | TagFault::Reserved => "KMS.0406",
         TagFault::ListSize => "KMS.0407",
         TagFault::ValueTooLong => "KMS.0410",
         TagFault::KeyTooLong => "KMS.0411",
@@ -602,7 +603,7 @@ fn code_of_tags(fault: TagFault) -> &'static str {
 /// The contract's table of operation by state (section 5.2), where the cell is a code.
 fn wrong_state(action: Action, verdict: Verdict) -> (u16, &'static str, String) {
     let words = match verdict {
-        Verdict::Allow => "it may be done",
+        Verdict::Allow | Verdict::AllowLeaving => "it may be done",
         Verdict::AlreadyThere => "it is in that state already",
         Verdict::IsDisabled => "it is disabled",
         Verdict::IsLeaving => "it is scheduled for deletion",

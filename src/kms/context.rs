@@ -36,6 +36,7 @@ pub struct Context {
     grants: Option<Vec<Grant>>,
     writes: Vec<Write>,
     forgets: bool,
+    alias: Option<AliasName>,
     note: Note,
 }
 
@@ -95,6 +96,7 @@ impl Context {
             grants: None,
             writes: Vec::new(),
             forgets: false,
+            alias: None,
             note: Note::default(),
         }
     }
@@ -134,6 +136,16 @@ impl Context {
         &self.note.key_id
     }
 
+    /// The alias that the call makes, moves or takes away.
+    pub fn alias_named(&self) -> Option<&AliasName> {
+        self.alias.as_ref()
+    }
+
+    /// Says which alias the call makes, moves or takes away, so that a refusal can tell it.
+    pub fn names_alias(&mut self, name: &AliasName) {
+        self.alias = Some(name.clone());
+    }
+
     /// The project of the caller's credential.
     ///
     /// # Errors
@@ -159,6 +171,18 @@ impl Context {
         let permitted = access::decide(&self.caller, self.action);
         self.permitted = Some(permitted.ok_or(Error::Forbidden(self.action))?);
         Ok(())
+    }
+
+    /// Asks whether a role of the caller reaches an action that is part of the call, when it is not
+    /// about a key that there is.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`].
+    pub fn permit_also(&self, action: Action) -> Result<()> {
+        match access::decide(&self.caller, action) {
+            Some(_) => Ok(()),
+            None => Err(Error::Forbidden(action)),
+        }
     }
 
     /// The key that the caller names: the only way to hold one. Found by project, region and id
@@ -192,13 +216,24 @@ impl Context {
             return Err(Error::Import(ImportFault::NotExternal));
         }
         match key.state.permits(self.action) {
-            Some(Verdict::Allow) => Ok(key),
+            Some(Verdict::Allow | Verdict::AllowLeaving) => Ok(key),
             Some(verdict) => Err(Error::WrongState(self.action, verdict)),
             None => Err(Error::Internal(format!(
                 "{} is not about one key",
                 self.action.name()
             ))),
         }
+    }
+
+    /// A key that the call concerns beside the one it names, permitted likewise, whatever its state.
+    ///
+    /// # Errors
+    /// As [`Self::key`], but [`Error::WrongState`].
+    pub async fn key_beside(&mut self, id: &KeyId) -> Result<Key> {
+        let named = self.note.key_id.clone();
+        let key = self.find(self.action, id).await?;
+        self.note.key_id = named;
+        Ok(key)
     }
 
     /// The key of this id, permitted: in the caller's own project by their roles, else by grants;

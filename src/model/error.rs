@@ -169,6 +169,8 @@ pub enum Error {
     TooManyTags(usize),
     /// No such alias in the caller's project, or not one of the key that was named with it.
     AliasNotFound,
+    /// A list's marker is not one that this list gave its caller.
+    InvalidMarker,
     /// Another alias has this name.
     AliasTaken,
     /// The key has as many aliases as it may: so many.
@@ -227,6 +229,8 @@ pub enum Unfit {
 pub enum TagFault {
     /// The characters or the type of a tag's key.
     Key,
+    /// A tag's key begins as those do that are not the customer's to give.
+    Reserved,
     /// The length of a tag's key.
     KeyTooLong,
     /// The characters or the type of a tag's value.
@@ -389,6 +393,7 @@ impl Error {
             Error::TagNotFound => "tag-not-found",
             Error::TooManyTags(_) => "too-many-tags",
             Error::AliasNotFound => "alias-not-found",
+            Error::InvalidMarker => "invalid-marker",
             Error::AliasTaken => "alias-taken",
             Error::TooManyAliases(_) => "too-many-aliases",
             Error::AccessPointNotFound => "access-point-not-found",

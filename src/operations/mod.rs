@@ -16,6 +16,7 @@ pub mod key_policies;
 pub mod keys;
 pub mod keystores;
 pub mod macs;
+pub mod markers;
 pub mod materials;
 pub mod pins;
 pub mod replicas;

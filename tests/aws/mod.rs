@@ -1,0 +1,3 @@
+//! AWS's dialect, over HTTP.
+
+mod rules;
