@@ -269,6 +269,7 @@ fn refusals() -> Vec<(&'static str, Error)> {
         ("SignatureDoesNotHold", Error::SignatureDoesNotHold),
         ("MacDoesNotHold", Error::MacDoesNotHold),
         ("IncorrectKey", Error::IncorrectKey),
+        ("InvalidMarker", Error::InvalidMarker),
         ("DryRun", Error::DryRun),
         ("RotationIsOn", Error::RotationIsOn),
         ("RotationIsOff", Error::RotationIsOff),

@@ -3,13 +3,14 @@
 use serde::{Deserialize, Serialize};
 
 use super::naming::{KeyName, alias_arn};
+use super::paging::{self, Turn};
 use super::wire::{Seconds, answer, decode, nothing, page_size};
 use crate::dialect::{Reply, Request};
 use crate::kms::Context;
 use crate::model::error::{Error, Result};
 use crate::model::ids::AliasName;
 use crate::operations::aliases::{self, Targets};
-use crate::operations::markers;
+use crate::operations::pages::Position;
 
 /// How many aliases a page has when nobody says, and at most (contract, section 10).
 const PAGE: (u32, u32) = (50, 100);
@@ -43,9 +44,8 @@ struct ListAliases {
 #[serde(rename_all = "PascalCase")]
 struct AliasList {
     aliases: Vec<AliasListEntry>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    next_marker: Option<String>,
-    truncated: bool,
+    #[serde(flatten)]
+    turn: Turn,
 }
 
 #[derive(Serialize)]
@@ -125,19 +125,22 @@ pub async fn list(cx: &mut Context, request: &Request) -> Result<Reply> {
         "ListAliases {}",
         key.as_ref().map(ToString::to_string).unwrap_or_default()
     );
-    let after = markers::read(cx, &list, asked.marker.as_deref())
+    let after = paging::after(cx, &list, asked.marker.as_deref())
         .await?
-        .map(|name| AliasName::parse(name).map_err(|_| Error::InvalidMarker))
+        .map(|last| AliasName::parse(last.id).map_err(|_| Error::InvalidMarker))
         .transpose()?;
-    let page = aliases::list(cx, key.as_ref(), after.as_ref(), limit).await?;
-    let next_marker = match page.aliases.last().filter(|_| page.more) {
-        Some(last) => Some(markers::mark(cx, &list, last.name.as_str()).await?),
-        None => None,
-    };
+    let more = limit.saturating_add(1);
+    let mut found = aliases::list(cx, key.as_ref(), after.as_ref(), more)
+        .await?
+        .aliases;
+    let turn = paging::turn(cx, &list, &mut found, limit, |alias| Position {
+        at: alias.created_at,
+        id: alias.name.to_string(),
+    })
+    .await?;
     let project = cx.project()?.clone();
     answer(&AliasList {
-        aliases: page
-            .aliases
+        aliases: found
             .iter()
             .map(|alias| AliasListEntry {
                 alias_name: format!("{PREFIX}{}", alias.name),
@@ -147,7 +150,6 @@ pub async fn list(cx: &mut Context, request: &Request) -> Result<Reply> {
                 last_updated_date: Seconds(alias.updated_at),
             })
             .collect(),
-        next_marker,
-        truncated: page.more,
+        turn,
     })
 }

@@ -260,12 +260,6 @@ async fn check(
     if !region_is_served {
         return Err(bad("Credential should be scoped to a valid region."));
     }
-    if signature.session_token.is_some() {
-        // It belongs to temporary access keys.
-        return Err(Error::InvalidToken(
-            "The security token included in the request is invalid.",
-        ));
-    }
     let names = signed_names(&signature.signed_headers)?;
     check_names(request, &names)?;
     let canonical = canonical_request(request, signature, &names)?;
@@ -285,6 +279,7 @@ async fn check(
         &derivation,
         to_sign.as_bytes(),
         &signature.signature,
+        signature.session_token.as_deref(),
     )
     .await
 }

@@ -158,10 +158,9 @@ fn tell(error: &Error, action: Option<Action>, subject: &Subject) -> Told {
             "The security token included in the request is expired",
         ),
         Error::Forbidden(_) => refused("AccessDeniedException", denied(subject)),
-        Error::NeedsProjectScope | Error::WrongProject | Error::NotRevocable => refused(
-            "AccessDeniedException",
-            denied(subject),
-        ),
+        Error::NeedsProjectScope | Error::WrongProject | Error::NotRevocable => {
+            refused("AccessDeniedException", denied(subject))
+        }
 
         Error::KeyNotFound if arn.contains(":alias/") => {
             refused("NotFoundException", format!("Alias {arn} is not found."))
@@ -215,6 +214,10 @@ fn tell(error: &Error, action: Option<Action>, subject: &Subject) -> Told {
             "IncorrectKeyException",
             "The key ID in the request does not identify a CMK that can perform this operation.",
         ),
+        Error::InvalidMarker => fixed(
+            "InvalidMarkerException",
+            "The marker is not one that this list gave.",
+        ),
         Error::DryRun => fixed(
             "DryRunOperationException",
             "The request would have succeeded, but the DryRun option is set.",
@@ -264,7 +267,6 @@ fn tell(error: &Error, action: Option<Action>, subject: &Subject) -> Told {
             "AlreadyExistsException",
             format!("An alias with the name {} already exists", subject.alias),
         ),
-        Error::InvalidMarker => fixed("InvalidMarkerException", "the marker is not one of this list"),
         Error::TooManyAliases(most) => refused(
             "LimitExceededException",
             format!("a key has at most {most} aliases"),
@@ -302,7 +304,9 @@ fn tell(error: &Error, action: Option<Action>, subject: &Subject) -> Told {
 fn wrong_state(verdict: Verdict, arn: &str) -> Told {
     let (kind, text) = match verdict {
         Verdict::IsDisabled => ("DisabledException", "is disabled."),
-        Verdict::IsLeaving | Verdict::AllowLeaving => ("KMSInvalidStateException", "is pending deletion."),
+        Verdict::IsLeaving | Verdict::AllowLeaving => {
+            ("KMSInvalidStateException", "is pending deletion.")
+        }
         Verdict::NeedsMaterial => ("KMSInvalidStateException", "is pending import."),
         Verdict::NotLeaving => ("KMSInvalidStateException", "is not pending deletion."),
         Verdict::AlreadyThere | Verdict::Allow => {

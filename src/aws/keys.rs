@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::naming::{KeyName, arn_of};
+use super::paging::{self, Turn};
 use super::tags::{Tag, given};
 use super::wire::{Seconds, answer, decode, nothing};
 use crate::dialect::{Reply, Request};
@@ -15,6 +16,7 @@ use crate::model::key::Key;
 use crate::model::spec::{KeySpec, KeyUsage, Origin};
 use crate::model::state::{KeyState, Verdict};
 use crate::operations::keys::{self, NewKey};
+use crate::operations::pages::Position;
 use crate::operations::tags::put_first;
 
 /// For how many days a deletion waits when nobody says.
@@ -25,6 +27,8 @@ const WINDOW: std::ops::RangeInclusive<u32> = 7..=30;
 const SYMMETRIC_DEFAULT: &str = "SYMMETRIC_DEFAULT";
 /// How many keys a page has when nobody says.
 const PAGE: u32 = 100;
+/// What its markers are good for.
+const LIST: &str = "ListKeys";
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -108,9 +112,8 @@ pub struct KeyMetadata {
 #[serde(rename_all = "PascalCase")]
 struct KeyList {
     keys: Vec<KeyListEntry>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    next_marker: Option<String>,
-    truncated: bool,
+    #[serde(flatten)]
+    turn: Turn,
 }
 
 #[derive(Serialize)]
@@ -231,20 +234,23 @@ pub async fn describe(cx: &mut Context, request: &Request) -> Result<Reply> {
 pub async fn list(cx: &mut Context, request: &Request) -> Result<Reply> {
     let asked: ListKeys = decode(request, "ListKeys")?;
     let limit = asked.limit.unwrap_or(PAGE);
-    let _ = asked.marker;
-    let listed = keys::list(cx, &Default::default(), 0, limit).await?;
-    let project = cx.project()?.clone();
+    let after = paging::after(cx, LIST, asked.marker.as_deref()).await?;
+    let mut keys = keys::list_after(cx, after.as_ref(), limit.saturating_add(1)).await?;
+    let turn = paging::turn(cx, LIST, &mut keys, limit, |key| Position {
+        at: key.created_at,
+        id: key.id.to_string(),
+    })
+    .await?;
+    let project = cx.project()?;
     answer(&KeyList {
-        keys: listed
-            .keys
+        keys: keys
             .iter()
             .map(|key| KeyListEntry {
                 key_id: key.id.to_string(),
-                key_arn: super::naming::key_arn(&key.region, &project, &key.id),
+                key_arn: super::naming::key_arn(&key.region, project, &key.id),
             })
             .collect(),
-        next_marker: None,
-        truncated: false,
+        turn,
     })
 }
 

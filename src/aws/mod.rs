@@ -8,6 +8,7 @@ pub mod ciphers;
 pub mod error;
 pub mod keys;
 pub mod naming;
+pub mod paging;
 pub mod routes;
 pub mod shapes;
 pub mod signatures;

@@ -18,7 +18,10 @@ pub fn key_arn(region: &Region, project: &Project, id: &KeyId) -> String {
 
 /// The ARN of an alias, by its name without the prefix `alias/`.
 pub fn alias_arn(region: &Region, project: &Project, name: &AliasName) -> String {
-    format!("arn:{PARTITION}:kms:{region}:{}:alias/{name}", project.account)
+    format!(
+        "arn:{PARTITION}:kms:{region}:{}:alias/{name}",
+        project.account
+    )
 }
 
 /// The ARN of a user of an account.

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::naming::KeyName;
+use super::paging::{self, Turn};
 use super::wire::{answer, decode, nothing, page_size};
 use crate::dialect::{Reply, Request};
 use crate::kms::Context;
@@ -13,7 +14,8 @@ use crate::model::error::{Error, Result, TagFault};
 use crate::model::key::Key;
 use crate::model::state::Verdict;
 use crate::model::tag;
-use crate::operations::{markers, tags};
+use crate::operations::pages::Position;
+use crate::operations::tags;
 
 /// How many tags a page has when nobody says, and at most (contract, section 10).
 const PAGE: (u32, u32) = (50, 50);
@@ -54,9 +56,8 @@ struct ListResourceTags {
 #[serde(rename_all = "PascalCase")]
 struct TagList {
     tags: Vec<Tag>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    next_marker: Option<String>,
-    truncated: bool,
+    #[serde(flatten)]
+    turn: Turn,
 }
 
 /// The tags that a request gives, as the model has them.
@@ -95,9 +96,7 @@ fn is_reserved(tag_key: &str) -> bool {
 /// A key that is scheduled for deletion keeps its tags here (contract, section 3.1).
 fn unless_leaving(cx: &Context, key: &Key) -> Result<Reply> {
     match key.state.permits(cx.action()) {
-        Some(Verdict::AllowLeaving) => {
-            Err(Error::WrongState(cx.action(), Verdict::AllowLeaving))
-        }
+        Some(Verdict::AllowLeaving) => Err(Error::WrongState(cx.action(), Verdict::AllowLeaving)),
         _ => Ok(nothing()),
     }
 }
@@ -129,9 +128,8 @@ pub async fn list(cx: &mut Context, request: &Request) -> Result<Reply> {
     let limit = page_size(asked.limit, PAGE)?;
     let key = asked.key_id.id(cx)?;
     let list = format!("ListResourceTags {key}");
-    let after = markers::read(cx, &list, asked.marker.as_deref()).await?;
-    let after = after.unwrap_or_default();
-    let most = usize::try_from(limit).unwrap_or(usize::MAX);
+    let after = paging::after(cx, &list, asked.marker.as_deref()).await?;
+    let after = after.map_or_else(String::new, |last| last.id);
     let mut tags: Vec<Tag> = tags::of_key(cx, &key)
         .await?
         .into_iter()
@@ -143,15 +141,10 @@ pub async fn list(cx: &mut Context, request: &Request) -> Result<Reply> {
         .collect();
     // The database may order letters otherwise than the marker does.
     tags.sort_by(|one, other| one.tag_key.cmp(&other.tag_key));
-    let truncated = tags.len() > most;
-    tags.truncate(most);
-    let next_marker = match tags.last().filter(|_| truncated) {
-        Some(last) => Some(markers::mark(cx, &list, &last.tag_key).await?),
-        None => None,
-    };
-    answer(&TagList {
-        tags,
-        next_marker,
-        truncated,
+    let turn = paging::turn(cx, &list, &mut tags, limit, |tag| Position {
+        at: cx.now(),
+        id: tag.tag_key.clone(),
     })
+    .await?;
+    answer(&TagList { tags, turn })
 }

@@ -140,7 +140,8 @@ pub async fn list(cx: &mut Context, request: &Request) -> Result<Reply> {
 /// `POST …/kms/alias/associate`
 pub async fn associate(cx: &mut Context, request: &Request) -> Result<Reply> {
     let asked: AssociateAlias = decode(request)?;
-    let alias = aliases::associate(cx, &asked.alias.0, &asked.target_key_id.0, Targets::Any).await?;
+    let alias =
+        aliases::associate(cx, &asked.alias.0, &asked.target_key_id.0, Targets::Any).await?;
     Reply::json(200, &entity(&alias, &cx.project()?.domain))
 }
 

@@ -17,6 +17,8 @@ use crate::operations::identity::{self, tokens};
 use crate::signed::{canonical_query, escaped, signed_names, unescaped};
 
 const DATE: &str = "x-sdk-date";
+/// Goes with temporary access keys.
+const SESSION_TOKEN: &str = "x-security-token";
 /// What scopes of credentials must name.
 const SERVICE: &str = "kms";
 
@@ -186,11 +188,11 @@ async fn check_signature(
             window.as_secs() / 60
         )));
     }
-    if request.headers.contains_key("x-security-token") {
-        // It belongs to temporary access keys, and there are none here.
-        return Err(bad("X-Security-Token does not belong to this access key"));
-    }
+    let session_token = request.header(SESSION_TOKEN)?;
     let names = signed_names(signature.signed_headers)?;
+    if session_token.is_some() && !names.contains(&SESSION_TOKEN) {
+        return Err(bad("X-Security-Token is not among SignedHeaders"));
+    }
     if !names.contains(&DATE) {
         return Err(bad("X-Sdk-Date is not among SignedHeaders"));
     }
@@ -208,6 +210,7 @@ async fn check_signature(
         &derivation,
         to_sign.as_bytes(),
         signature.signature,
+        session_token,
     )
     .await
 }

@@ -270,9 +270,11 @@ fn kms(error: &Error, action: Option<Action>) -> (u16, &'static str, String) {
                 "plain_text is not a data key of datakey_plain_length bytes and its digest",
             ),
         },
-        Error::SignatureDoesNotHold | Error::MacDoesNotHold | Error::DryRun => {
-            fixed(400, "KMS.0308", "it does not hold")
-        }
+        // Of what this dialect has no words for.
+        Error::SignatureDoesNotHold
+        | Error::MacDoesNotHold
+        | Error::InvalidMarker
+        | Error::DryRun => fixed(400, "KMS.0308", "it does not hold"),
         Error::InvalidCiphertext | Error::IncorrectKey => (
             400,
             match action {
@@ -409,7 +411,6 @@ fn kms(error: &Error, action: Option<Action>) -> (u16, &'static str, String) {
             "KMS.0207",
             "no such alias in the project, or it is not one of this key",
         ),
-        Error::InvalidMarker => fixed(400, "KMS.0205", "marker is not one of this list"),
         Error::AliasTaken => fixed(400, "KMS.1104", "alias is taken already"),
         // The vendor publishes no code for this quota; this one says that a quota is used up.
         Error::TooManyAliases(most) => (

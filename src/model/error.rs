@@ -135,6 +135,8 @@ pub enum Error {
     MacDoesNotHold,
     /// The key that the caller names is not the one that the ciphertext names.
     IncorrectKey,
+    /// The marker of a page is not one that this list gave.
+    InvalidMarker,
     /// It would have been done, had it been meant.
     DryRun,
     /// Material cannot be imported or dropped: why.
@@ -169,8 +171,6 @@ pub enum Error {
     TooManyTags(usize),
     /// No such alias in the caller's project, or not one of the key that was named with it.
     AliasNotFound,
-    /// A list's marker is not one that this list gave its caller.
-    InvalidMarker,
     /// Another alias has this name.
     AliasTaken,
     /// The key has as many aliases as it may: so many.
@@ -377,6 +377,7 @@ impl Error {
             Error::SignatureDoesNotHold => "signature-does-not-hold",
             Error::MacDoesNotHold => "mac-does-not-hold",
             Error::IncorrectKey => "incorrect-key",
+            Error::InvalidMarker => "invalid-marker",
             Error::DryRun => "dry-run",
             Error::Import(fault) => fault.name(),
             Error::CannotRotate(_) => "cannot-rotate",
@@ -393,7 +394,6 @@ impl Error {
             Error::TagNotFound => "tag-not-found",
             Error::TooManyTags(_) => "too-many-tags",
             Error::AliasNotFound => "alias-not-found",
-            Error::InvalidMarker => "invalid-marker",
             Error::AliasTaken => "alias-taken",
             Error::TooManyAliases(_) => "too-many-aliases",
             Error::AccessPointNotFound => "access-point-not-found",

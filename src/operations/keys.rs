@@ -12,6 +12,8 @@ use crate::model::key::{DEFAULT_KEY_SUFFIX, Filter, Key, KeyRef, PENDING_DAYS};
 use crate::model::keystore::{DoomedObject, Keystore};
 use crate::model::spec::{Family, KeySpec, KeyUsage, Origin};
 use crate::model::state::KeyState;
+use crate::model::time::Timestamp;
+use crate::operations::pages::Position;
 use crate::store::keys::Page;
 use crate::store::{Sealed, Write};
 
@@ -163,6 +165,31 @@ pub async fn list(cx: &mut Context, filter: &Filter, offset: u64, limit: u32) ->
             .collect::<Result<_>>()?,
         total: u64::try_from(total).unwrap_or(0),
     })
+}
+
+/// Reads the project's keys after a position, or from the first on, the oldest first.
+///
+/// # Errors
+/// [`Error::Forbidden`].
+pub async fn list_after(
+    cx: &mut Context,
+    after: Option<&Position>,
+    limit: u32,
+) -> Result<Vec<Key>> {
+    cx.permit()?;
+    let now = cx.kms().deadline_now();
+    let after = after.map_or((Timestamp::from_millis(i64::MIN), ""), |last| {
+        (last.at, last.id.as_str())
+    });
+    let rows = cx
+        .kms()
+        .store()
+        .list_keys_after(&cx.project()?.id, cx.region(), now, after, i64::from(limit))
+        .await?;
+    let sealing = cx.project_key().await?;
+    rows.into_iter()
+        .map(|row| Ok(row.open(sealing.row())?.as_of(now)))
+        .collect()
 }
 
 /// Lets a disabled key be used again.

@@ -1,3 +1,4 @@
 //! AWS's dialect, over HTTP.
 
+mod first;
 mod rules;

@@ -113,7 +113,12 @@ async fn names_and_targets_that_aliases_cannot_have(db: Db) {
             let answer = server.aws(operation, body).await;
             assert_eq!(answer.aws_refused("NotAuthorizedException"), "");
         }
-        for name in [json!("orders"), json!("alias/"), json!("alias/a b"), Value::Null] {
+        for name in [
+            json!("orders"),
+            json!("alias/"),
+            json!("alias/a b"),
+            Value::Null,
+        ] {
             let body = json!({ "AliasName": name, "TargetKeyId": key });
             let answer = server.aws(operation, body).await;
             answer.aws_refused("ValidationException");
@@ -154,12 +159,21 @@ async fn pages_of_aliases_follow_each_other(db: Db) {
         };
         body["Marker"] = marker.clone();
     }
-    assert_eq!(seen, ["alias/a0", "alias/a1", "alias/a2", "alias/a3", "alias/a4"]);
+    assert_eq!(
+        seen,
+        ["alias/a0", "alias/a1", "alias/a2", "alias/a3", "alias/a4"]
+    );
     // A marker is of one list only.
     for (operation, body) in [
         ("ListAliases", json!({ "Marker": "made up" })),
-        ("ListAliases", json!({ "Marker": body["Marker"], "KeyId": key })),
-        ("ListResourceTags", json!({ "Marker": body["Marker"], "KeyId": key })),
+        (
+            "ListAliases",
+            json!({ "Marker": body["Marker"], "KeyId": key }),
+        ),
+        (
+            "ListResourceTags",
+            json!({ "Marker": body["Marker"], "KeyId": key }),
+        ),
     ] {
         let answer = server.aws(operation, body).await;
         answer.aws_refused("InvalidMarkerException");
@@ -219,12 +233,14 @@ async fn tags_are_put_overwritten_and_taken(db: Db) {
 async fn tags_that_break_their_rules(db: Db) {
     let server = TestServer::start(db).await;
     let key = server.aws_key(json!({})).await;
-    let many = |count: usize| -> Vec<Value> {
-        (0..count).map(|at| tag(&format!("k{at}"), "v")).collect()
-    };
+    let many =
+        |count: usize| -> Vec<Value> { (0..count).map(|at| tag(&format!("k{at}"), "v")).collect() };
     for (tags, text) in [
         (vec![tag("a", "1"), tag("a", "2")], "Duplicate tag keys"),
-        (vec![tag("AwS:a", "")], "Tags beginning with aws: are reserved"),
+        (
+            vec![tag("AwS:a", "")],
+            "Tags beginning with aws: are reserved",
+        ),
         (many(51), "Too many tags"),
     ] {
         for (operation, body) in [
@@ -244,10 +260,22 @@ async fn tags_that_break_their_rules(db: Db) {
     for (body, kind) in [
         (json!({ "KeyId": key }), "ValidationException"),
         (json!({ "Tags": [] }), "ValidationException"),
-        (json!({ "KeyId": key, "Tags": [tag("", "")] }), "ValidationException"),
-        (json!({ "KeyId": key, "Tags": [tag("a", &long)] }), "ValidationException"),
-        (json!({ "KeyId": key, "Tags": "a" }), "SerializationException"),
-        (json!({ "KeyId": "alias/a", "Tags": [] }), "NotFoundException"),
+        (
+            json!({ "KeyId": key, "Tags": [tag("", "")] }),
+            "ValidationException",
+        ),
+        (
+            json!({ "KeyId": key, "Tags": [tag("a", &long)] }),
+            "ValidationException",
+        ),
+        (
+            json!({ "KeyId": key, "Tags": "a" }),
+            "SerializationException",
+        ),
+        (
+            json!({ "KeyId": "alias/a", "Tags": [] }),
+            "NotFoundException",
+        ),
     ] {
         server.aws("TagResource", body).await.aws_refused(kind);
     }
