@@ -116,6 +116,9 @@ pub const ATTESTATION_AGE: Duration = Duration::from_secs(5 * 60);
 /// Tags that a key may have (contract, section 7.8: the console's number).
 pub const TAGS_PER_KEY: usize = 20;
 
+/// Grants that a key may have in AWS's dialect (its contract, section 11.12).
+pub const AWS_GRANTS_PER_KEY: u64 = 50_000;
+
 /// Tags that a key may have in AWS's dialect (its contract, section 4).
 pub const AWS_TAGS_PER_KEY: usize = 50;
 

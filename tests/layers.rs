@@ -105,7 +105,7 @@ const STACK: &[&[&str]] = &[
     &["config"],
     &["kms"],
     &["operations"],
-    &["dialect"],
+    &["dialect", "signed"],
     &["huawei", "aws", "console"],
     &["tls"],
     &["server"],

@@ -34,8 +34,9 @@ impl Subject {
             return Self::default();
         };
         let named = cx.key_named();
+        let owner = cx.owner().unwrap_or(project);
         let arn = match KeyId::parse(named) {
-            Ok(id) => key_arn(cx.region(), project, &id),
+            Ok(id) => key_arn(cx.region(), owner, &id),
             // An alias.
             Err(_) => format!("arn:aws:kms:{}:{}:{named}", cx.region(), project.account),
         };
@@ -231,6 +232,8 @@ fn tell(error: &Error, action: Option<Action>, subject: &Subject) -> Told {
         }
         Error::NotGranted(_) => refused("AccessDeniedException", denied(subject)),
         Error::GrantNotFound => fixed("NotFoundException", "Grant ID is not found"),
+        Error::BadGrantId => fixed("InvalidGrantIdException", "the grant id is not valid"),
+        Error::BadGrantToken => fixed("InvalidGrantTokenException", "a grant token is not valid"),
         Error::GrantOfAnotherKey => fixed("NotFoundException", "the grant is one of another key"),
         Error::GrantsNothing => {
             validation("a grant of nothing but CreateGrant opens nothing".into())
@@ -440,6 +443,8 @@ fn denied(subject: &Subject) -> String {
 /// What AWS calls a member that verbs name.
 fn member_name(member: &str) -> &str {
     match member {
+        "constraints" => "Constraints",
+        "operations" => "Operations",
         "target_key_id" => "TargetKeyId",
         "pending_days" => "PendingWindowInDays",
         "replica_region" => "ReplicaRegion",

@@ -6,6 +6,7 @@ pub mod aliases;
 pub mod auth;
 pub mod ciphers;
 pub mod error;
+pub mod grants;
 pub mod keys;
 pub mod naming;
 pub mod paging;

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::error::{Subject, render};
-use super::{aliases, auth, ciphers, keys, signatures, tags};
+use super::{aliases, auth, ciphers, grants, keys, signatures, tags};
 use crate::dialect::{Call, Handler, Reply, Request, handler, serve};
 use crate::kms::Kms;
 use crate::model::action::Action;
@@ -51,6 +51,11 @@ pub fn table() -> Vec<Operation> {
         "TagResource" ChangeTags tags::tag;
         "UntagResource" ChangeTags tags::untag;
         "ListResourceTags" ListTags tags::list;
+        "CreateGrant" CreateGrant grants::create;
+        "ListGrants" ListGrants grants::list;
+        "ListRetirableGrants" ListRetirableGrants grants::list_retirable;
+        "RetireGrant" RetireGrant grants::retire;
+        "RevokeGrant" RevokeGrant grants::revoke;
         // Uses of keys.
         "Encrypt" Encrypt ciphers::encrypt;
         "Decrypt" Decrypt ciphers::decrypt;
@@ -101,7 +106,10 @@ impl Operations {
             claimed: signed.claimed,
         };
         let answered = serve(kms, request, call, async |cx| {
-            let done = (operation.handler)(cx, request).await;
+            let done = match grants::check_tokens(cx, request, operation.name) {
+                Ok(()) => (operation.handler)(cx, request).await,
+                Err(error) => Err(error),
+            };
             *subject.borrow_mut() = Subject::of(cx, operation.name);
             done
         })

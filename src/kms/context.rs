@@ -9,15 +9,14 @@ use super::Kms;
 use crate::crypto::keyring::ProjectKey;
 use crate::crypto::material::Material;
 use crate::env::Env;
-use crate::limits;
 use crate::model::access::{self, Permitted};
 use crate::model::action::{Action, Effect};
 use crate::model::alias::Alias;
 use crate::model::caller::Caller;
 use crate::model::error::{Error, ImportFault, Result};
-use crate::model::grant::Grant;
+use crate::model::grant::{Grant, GrantOperation, Need, Pairs};
 use crate::model::identity::Project;
-use crate::model::ids::{AliasName, DomainId, KeyId, KeystoreId, ProjectId, Region};
+use crate::model::ids::{AccountId, AliasName, DomainId, KeyId, KeystoreId, ProjectId, Region};
 use crate::model::key::{Key, KeyRef};
 use crate::model::keystore::Keystore;
 use crate::model::spec::Origin;
@@ -37,6 +36,8 @@ pub struct Context {
     writes: Vec<Write>,
     forgets: bool,
     alias: Option<AliasName>,
+    pairs: Pairs,
+    owner: Option<Project>,
     note: Note,
 }
 
@@ -97,6 +98,8 @@ impl Context {
             writes: Vec::new(),
             forgets: false,
             alias: None,
+            pairs: Pairs::new(),
+            owner: None,
             note: Note::default(),
         }
     }
@@ -194,19 +197,37 @@ impl Context {
     /// [`Error::DefaultKey`]; [`Error::Import`] when the action is about imported material and the
     /// key's is not; [`Error::WrongState`].
     pub async fn key(&mut self, reference: &KeyRef) -> Result<Key> {
-        self.key_for(self.action, reference).await
+        self.key_of_part(None, reference).await
     }
 
-    /// The same, for a part of the call that is an action of its own: roles must reach the call's
+    /// The same, for a part of the call that can be granted alone: roles must reach the call's
     /// action, a grant must open the part.
     ///
     /// # Errors
     /// As [`Self::key`].
-    pub async fn key_for(&mut self, part: Action, reference: &KeyRef) -> Result<Key> {
+    pub async fn key_for(&mut self, part: GrantOperation, reference: &KeyRef) -> Result<Key> {
+        self.key_of_part(Some(part), reference).await
+    }
+
+    /// Says under which encryption context the keys that are asked for from now on are used:
+    /// grants may be for some only.
+    pub fn uses_under(&mut self, pairs: Pairs) {
+        self.pairs = pairs;
+    }
+
+    async fn key_of_part(
+        &mut self,
+        part: Option<GrantOperation>,
+        reference: &KeyRef,
+    ) -> Result<Key> {
         self.note.key_id = reference.to_string();
         let id = self.resolve(reference).await?;
-        let key = self.find(part, &id).await?;
-        if !matches!(reference, KeyRef::Id(_)) {
+        let account = match reference {
+            KeyRef::Of(account, _) => Some(account),
+            _ => None,
+        };
+        let key = self.find(part, &id, account).await?;
+        if !matches!(reference, KeyRef::Id(_) | KeyRef::Of(..)) {
             self.note.access.push(format!("by {reference}"));
         }
         if key.is_default() && !self.action.fits_default_key() {
@@ -231,7 +252,7 @@ impl Context {
     /// As [`Self::key`], but [`Error::WrongState`].
     pub async fn key_beside(&mut self, id: &KeyId) -> Result<Key> {
         let named = self.note.key_id.clone();
-        let key = self.find(self.action, id).await?;
+        let key = self.find(None, id, None).await?;
         self.note.key_id = named;
         Ok(key)
     }
@@ -239,10 +260,19 @@ impl Context {
     /// The key of this id, permitted: in the caller's own project by their roles, else by grants;
     /// in another project by grants alone, and for whom none of them names it is not there (I-19).
     /// Grants are read only when they decide.
-    async fn find(&mut self, part: Action, id: &KeyId) -> Result<Key> {
+    async fn find(
+        &mut self,
+        part: Option<GrantOperation>,
+        id: &KeyId,
+        account: Option<&AccountId>,
+    ) -> Result<Key> {
         let own = self.project()?.id.clone();
         let grants;
-        let key = match self.load(&own, id).await? {
+        let here = match account {
+            None => self.load(&own, id).await?,
+            Some(_) => None,
+        };
+        let key = match here {
             Some(key) => {
                 if let Some(permitted) = access::decide(&self.caller, self.action) {
                     self.permitted = Some(permitted);
@@ -258,13 +288,24 @@ impl Context {
             None => {
                 grants = self.grants_naming_caller(id, None).await?;
                 let owner = &grants.first().ok_or(Error::KeyNotFound)?.project;
-                self.load(owner, id).await?.ok_or(Error::KeyNotFound)?
+                let project = self.project_of(owner).await?;
+                if account.is_some_and(|account| *account != project.account) {
+                    return Err(Error::KeyNotFound);
+                }
+                let key = self.load(owner, id).await?.ok_or(Error::KeyNotFound)?;
+                self.owner = Some(project);
+                key
             }
         };
         if key.project != own {
             self.note.access.push(format!("key of {}", key.project));
         }
-        let (permitted, grant) = access::decide_by_grants(&self.caller, part, &grants)
+        let need = Need {
+            action: self.action,
+            part,
+            pairs: &self.pairs,
+        };
+        let (permitted, grant) = access::decide_by_grants(&self.caller, need, &grants)
             .ok_or(Error::NotGranted(self.action))?;
         self.note.access.push(format!("by grant {}", grant.id));
         self.permitted = Some(permitted);
@@ -315,6 +356,32 @@ impl Context {
         self.grants.as_deref()
     }
 
+    /// The project that owns a key that the call holds.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when the call does not hold it.
+    pub fn owner_of(&self, key: &Key) -> Result<&Project> {
+        let own = self.project()?;
+        std::iter::once(own)
+            .chain(&self.owner)
+            .find(|project| project.id == key.project)
+            .ok_or_else(|| Error::Internal(format!("key {} is not the call's", key.id)))
+    }
+
+    /// The project of the key that the call named last, as far as it was found.
+    ///
+    /// # Errors
+    /// As [`Self::project`].
+    pub fn owner(&self) -> Result<&Project> {
+        self.owner.as_ref().map_or_else(|| self.project(), Ok)
+    }
+
+    async fn project_of(&self, id: &ProjectId) -> Result<Project> {
+        let row = self.kms.store().find_project(id).await?;
+        let missing = || Error::Internal(format!("no project {id}"));
+        Ok(row.ok_or_else(missing)?.open(self.kms.key().row())?)
+    }
+
     /// The domain that owns a key.
     ///
     /// # Errors
@@ -324,9 +391,7 @@ impl Context {
         if key.project == own.id {
             return Ok(own.domain.clone());
         }
-        let row = self.kms.store().find_project(&key.project).await?;
-        let missing = || Error::Internal(format!("key {} has no project", key.id));
-        Ok(row.ok_or_else(missing)?.open(self.kms.key().row())?.domain)
+        Ok(self.project_of(&key.project).await?.domain)
     }
 
     /// One version of a key's material, opened. Whoever holds a key has asked for it through
@@ -443,12 +508,12 @@ impl Context {
     ///
     /// # Errors
     /// [`Error::Unavailable`] when the project's key cannot be had.
-    pub async fn insert_grant(&mut self, key: &Key, grant: Grant) -> Result<()> {
+    pub async fn insert_grant(&mut self, key: &Key, grant: Grant, most: u64) -> Result<()> {
         let sealing = self.kms.project_key(&key.project).await?;
         self.writes.push(Write::InsertGrant {
             grant: Box::new(Sealed::new(grant, sealing.row())),
             key_revision: key.revision,
-            quota: i64::try_from(limits::GRANTS_PER_KEY).unwrap_or(i64::MAX),
+            quota: i64::try_from(most).unwrap_or(i64::MAX),
         });
         Ok(())
     }
@@ -502,7 +567,7 @@ impl Context {
     /// reading of its key; it cannot point to nothing, for the schema binds it to a key.
     async fn resolve(&self, reference: &KeyRef) -> Result<KeyId> {
         let name = match reference {
-            KeyRef::Id(id) => return Ok(id.clone()),
+            KeyRef::Id(id) | KeyRef::Of(_, id) => return Ok(id.clone()),
             KeyRef::Alias(name) => name,
             KeyRef::Urn(urn) => {
                 // Another region or account is no place where this call could look.

@@ -540,6 +540,11 @@ impl Kms {
             .with("region", region.as_str())
     }
 
+    /// Where a grant token belongs.
+    pub fn place_of_grant_token(&self) -> Place {
+        Place::new("grant token").with("deployment", &self.deployment.id)
+    }
+
     /// Where the marker of a page belongs.
     pub fn place_of_page(&self, project: &ProjectId, region: &Region, list: &str) -> Place {
         Place::new("page marker")

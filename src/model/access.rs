@@ -5,7 +5,7 @@
 
 use super::action::{Action, Reach};
 use super::caller::Caller;
-use super::grant::Grant;
+use super::grant::{Grant, Need};
 use super::identity::Role;
 
 /// Whether a role reaches an action.
@@ -47,10 +47,10 @@ pub fn decide(caller: &Caller, action: Action) -> Option<Permitted> {
 /// says yes. Default deny.
 pub fn decide_by_grants<'g>(
     caller: &Caller,
-    action: Action,
+    need: Need<'_>,
     grants: &'g [Grant],
 ) -> Option<(Permitted, &'g Grant)> {
-    let grant = grants.iter().find(|grant| grant.opens(caller, action))?;
+    let grant = grants.iter().find(|grant| grant.opens(caller, need))?;
     Some((Permitted(()), grant))
 }
 

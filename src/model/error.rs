@@ -73,6 +73,10 @@ pub enum Error {
     NotGranted(Action),
     /// The key has no such grant, or none that the caller may know of.
     GrantNotFound,
+    /// No grant could have such an id.
+    BadGrantId,
+    /// A grant token is not one that kmsd gave.
+    BadGrantToken,
     /// The grant is one of another key.
     GrantOfAnotherKey,
     /// A grant would open nothing but granting.
@@ -350,6 +354,8 @@ impl Error {
             Error::OtherRegion(_) => "other-region",
             Error::NotGranted(_) => "not-granted",
             Error::GrantNotFound => "grant-not-found",
+            Error::BadGrantId => "bad-grant-id",
+            Error::BadGrantToken => "bad-grant-token",
             Error::GrantOfAnotherKey => "grant-of-another-key",
             Error::GrantsNothing => "grants-nothing",
             Error::GrantQuotaReached => "grant-quota-reached",

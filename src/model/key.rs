@@ -1,7 +1,7 @@
 //! A customer master key (CMK): everything about it but its material.
 
 use super::alias::AliasUrn;
-use super::ids::{AliasName, KeyId, KeyName, KeystoreId, ProjectId, Region, UserId};
+use super::ids::{AccountId, AliasName, KeyId, KeyName, KeystoreId, ProjectId, Region, UserId};
 use super::material::{ImportedMaterial, is_over};
 use super::spec::{KeySpec, KeyUsage, Origin};
 use super::state::KeyState;
@@ -245,6 +245,8 @@ impl Key {
 pub enum KeyRef {
     /// By its id.
     Id(KeyId),
+    /// By the account of another project, and its id.
+    Of(AccountId, KeyId),
     /// By the name of an alias that points to it, without the prefix `alias/`.
     Alias(AliasName),
     /// By the full name of such an alias.
@@ -254,7 +256,7 @@ pub enum KeyRef {
 impl std::fmt::Display for KeyRef {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            KeyRef::Id(id) => id.fmt(f),
+            KeyRef::Id(id) | KeyRef::Of(_, id) => id.fmt(f),
             KeyRef::Alias(name) => write!(f, "alias/{name}"),
             KeyRef::Urn(urn) => urn.fmt(f),
         }

@@ -19,6 +19,7 @@ pub mod macs;
 pub mod materials;
 pub mod pages;
 pub mod pins;
+pub mod principals;
 pub mod replicas;
 pub mod rotation;
 pub mod signatures;
