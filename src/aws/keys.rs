@@ -331,7 +331,7 @@ pub fn metadata(cx: &Context, key: &Key) -> Result<KeyMetadata> {
     let spec = spec_name(key.spec);
     let has_material = key.current_version.is_some();
     Ok(KeyMetadata {
-        aws_account_id: cx.project()?.account.to_string(),
+        aws_account_id: cx.owner_of(key)?.account.to_string(),
         key_id: key.id.to_string(),
         arn: arn_of(cx, key)?,
         creation_date: Seconds(key.created_at),

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Db, TestServer, on_both};
+use crate::support::{Account, Db, TestServer, on_both};
 
 on_both!(
     an_alias_is_made_moved_and_taken_away,
@@ -10,6 +10,10 @@ on_both!(
     pages_of_aliases_follow_each_other,
     tags_are_put_overwritten_and_taken,
     tags_that_break_their_rules,
+    a_grant_opens_what_it_lists_to_whom_it_names_i_17,
+    constraints_bind_a_grant_to_encryption_contexts,
+    grants_are_listed_named_retired_and_revoked,
+    grants_that_break_their_rules,
 );
 
 /// The id in a key's ARN.
@@ -278,5 +282,294 @@ async fn tags_that_break_their_rules(db: Db) {
         ),
     ] {
         server.aws("TagResource", body).await.aws_refused(kind);
+    }
+}
+
+const HOME: &str = "home-region-1";
+
+/// The ARN of the user of an account.
+fn user_arn(account: &Account) -> String {
+    format!(
+        "arn:aws:iam::{}:user/{}",
+        account.project.account, account.user
+    )
+}
+
+async fn a_grant_opens_what_it_lists_to_whom_it_names_i_17(db: Db) {
+    let server = TestServer::start(db).await;
+    let key = server.aws_key(json!({})).await;
+    let other = server.another_account("other").await;
+    let stranger = server.another_account("stranger").await;
+    let sealed = server
+        .aws("Encrypt", json!({ "KeyId": key, "Plaintext": "c2VjcmV0" }))
+        .await
+        .ok(200);
+    let blob = sealed["CiphertextBlob"].clone();
+    let decrypt = json!({ "CiphertextBlob": blob });
+    let encrypt = json!({ "KeyId": key, "Plaintext": "c2VjcmV0" });
+    server
+        .aws_as(&other, HOME, "Encrypt", encrypt.clone())
+        .await
+        .aws_refused("NotFoundException");
+    let grant = json!({
+        "KeyId": key,
+        "GranteePrincipal": user_arn(&other),
+        "Operations": ["Decrypt", "DescribeKey", "GenerateDataKeyPairWithoutPlaintext"],
+    });
+    let made = server.aws("CreateGrant", grant).await.ok(200);
+    let token = made["GrantToken"].as_str().unwrap();
+    for tokens in [json!([]), json!([token])] {
+        let mut body = decrypt.clone();
+        body["GrantTokens"] = tokens;
+        let opened = server.aws_as(&other, HOME, "Decrypt", body).await.ok(200);
+        assert_eq!(opened["Plaintext"], "c2VjcmV0");
+        assert_eq!(opened["KeyId"], key);
+    }
+    for tokens in [json!(["made up"]), json!([token, token.to_lowercase()])] {
+        let mut body = decrypt.clone();
+        body["GrantTokens"] = tokens;
+        let answer = server.aws_as(&other, HOME, "Decrypt", body).await;
+        answer.aws_refused("InvalidGrantTokenException");
+    }
+    let described = server
+        .aws_as(&other, HOME, "DescribeKey", json!({ "KeyId": key }))
+        .await
+        .ok(200);
+    assert_eq!(described["KeyMetadata"]["Arn"], key);
+    assert_eq!(
+        described["KeyMetadata"]["AWSAccountId"],
+        server.account.project.account.to_string()
+    );
+    // What it does not list stays shut, and whom it does not name learns nothing.
+    let pair = json!({ "KeyId": key, "KeyPairSpec": "ECC_NIST_P256" });
+    let without = "GenerateDataKeyPairWithoutPlaintext";
+    let answer = server.aws_as(&other, HOME, without, pair.clone()).await;
+    answer.ok(200);
+    for (operation, body) in [
+        ("Encrypt", &encrypt),
+        ("GenerateDataKeyPair", &pair),
+        ("DisableKey", &json!({ "KeyId": key })),
+    ] {
+        let answer = server.aws_as(&other, HOME, operation, body.clone()).await;
+        let text = answer.aws_refused("AccessDeniedException");
+        assert!(
+            text.contains(&format!("kms:{operation} on resource: {key}")),
+            "{text}"
+        );
+        let answer = server
+            .aws_as(&stranger, HOME, operation, body.clone())
+            .await;
+        answer.aws_refused("NotFoundException");
+    }
+    // An ARN that says another account than the key's names no key.
+    let wrong = key.replace(
+        server.account.project.account.as_str(),
+        stranger.project.account.as_str(),
+    );
+    let answer = server
+        .aws_as(&other, HOME, "DescribeKey", json!({ "KeyId": wrong }))
+        .await;
+    answer.aws_refused("NotFoundException");
+}
+
+async fn constraints_bind_a_grant_to_encryption_contexts(db: Db) {
+    let server = TestServer::start(db).await;
+    let key = server.aws_key(json!({})).await;
+    let other = server.another_account("other").await;
+    let third = server.another_account("third").await;
+    let grant = json!({
+        "KeyId": key,
+        "GranteePrincipal": user_arn(&other),
+        "Operations": ["Encrypt", "DescribeKey", "CreateGrant"],
+        "Constraints": { "EncryptionContextSubset": { "team": "a" } },
+    });
+    server.aws("CreateGrant", grant).await.ok(200);
+    for (context, outcome) in [
+        (json!({ "team": "a" }), "ok"),
+        (json!({ "team": "a", "more": "b" }), "ok"),
+        (json!({ "team": "b" }), "AccessDeniedException"),
+        (json!({}), "AccessDeniedException"),
+    ] {
+        let body = json!({
+            "KeyId": key,
+            "Plaintext": "c2VjcmV0",
+            "EncryptionContext": context,
+        });
+        let answer = server.aws_as(&other, HOME, "Encrypt", body).await;
+        assert_eq!(answer.aws_outcome(), outcome, "{context}");
+    }
+    let described = json!({ "KeyId": key });
+    let answer = server.aws_as(&other, HOME, "DescribeKey", described).await;
+    answer.ok(200);
+    // What is passed on is at least as strict.
+    for (constraints, outcome) in [
+        (Value::Null, "AccessDeniedException"),
+        (
+            json!({ "EncryptionContextEquals": { "team": "b" } }),
+            "AccessDeniedException",
+        ),
+        (json!({ "EncryptionContextEquals": { "team": "a" } }), "ok"),
+    ] {
+        let body = json!({
+            "KeyId": key,
+            "GranteePrincipal": user_arn(&third),
+            "Operations": ["Encrypt"],
+            "Constraints": constraints,
+        });
+        let answer = server.aws_as(&other, HOME, "CreateGrant", body).await;
+        assert_eq!(answer.aws_outcome(), outcome, "{constraints}");
+    }
+    // The row is sealed with its constraints.
+    server.execute("UPDATE grants SET constraints = NULL").await;
+    let body = json!({ "KeyId": key, "Plaintext": "c2VjcmV0" });
+    let answer = server.aws_as(&other, HOME, "Encrypt", body).await;
+    answer.aws_refused("KMSInternalException");
+}
+
+async fn grants_are_listed_named_retired_and_revoked(db: Db) {
+    let server = TestServer::start(db).await;
+    let key = server.aws_key(json!({})).await;
+    let other = server.another_account("other").await;
+    let root = format!("arn:aws:iam::{}:root", other.project.account);
+    let own_root = format!("arn:aws:iam::{}:root", server.account.project.account);
+    let grant = json!({
+        "KeyId": key,
+        "GranteePrincipal": user_arn(&other),
+        "RetiringPrincipal": user_arn(&other),
+        "Operations": ["Encrypt", "ReEncryptTo"],
+        "Constraints": { "EncryptionContextEquals": { "a": "b" } },
+        "Name": "nightly",
+    });
+    let dry = json!({ "DryRun": true });
+    let mut rehearsed = grant.clone();
+    rehearsed["DryRun"] = dry["DryRun"].clone();
+    let answer = server.aws("CreateGrant", rehearsed).await;
+    answer.aws_refused("DryRunOperationException");
+    let made = server.aws("CreateGrant", grant.clone()).await.ok(200);
+    let id = made["GrantId"].as_str().unwrap().to_owned();
+    // The same in the same words is the same; in others it is not.
+    let again = server.aws("CreateGrant", grant.clone()).await.ok(200);
+    assert_eq!(again["GrantId"], made["GrantId"]);
+    assert_ne!(again["GrantToken"], made["GrantToken"]);
+    let mut wider = grant.clone();
+    wider["Operations"] = json!(["Encrypt"]);
+    let second = server.aws("CreateGrant", wider).await.ok(200);
+    assert_ne!(second["GrantId"], made["GrantId"]);
+    let whole = json!({
+        "KeyId": key, "GranteePrincipal": root, "Operations": ["Decrypt"],
+    });
+    server.aws("CreateGrant", whole).await.ok(200);
+    let list = async |members: Value| {
+        let mut body = json!({ "KeyId": key });
+        for (name, value) in members.as_object().unwrap() {
+            body[name] = value.clone();
+        }
+        server.aws("ListGrants", body).await.ok(200)
+    };
+    let one = list(json!({ "GrantId": id })).await;
+    assert_eq!(
+        one,
+        json!({ "Truncated": false, "Grants": [{
+            "KeyId": key,
+            "GrantId": id,
+            "Name": "nightly",
+            "CreationDate": 1_767_323_045.0,
+            "GranteePrincipal": user_arn(&other),
+            "RetiringPrincipal": user_arn(&other),
+            "IssuingAccount": own_root,
+            "Operations": ["Encrypt", "ReEncryptTo"],
+            "Constraints": { "EncryptionContextEquals": { "a": "b" } },
+        }] })
+    );
+    let count = |page: &Value| page["Grants"].as_array().unwrap().len();
+    assert_eq!(count(&list(json!({})).await), 3);
+    assert_eq!(count(&list(json!({ "GranteePrincipal": root })).await), 1);
+    let first = list(json!({ "Limit": 2 })).await;
+    assert_eq!((count(&first), &first["Truncated"]), (2, &json!(true)));
+    let rest = list(json!({ "Marker": first["NextMarker"] })).await;
+    assert_eq!((count(&rest), &rest["Truncated"]), (1, &json!(false)));
+    let mine = json!({ "RetiringPrincipal": user_arn(&other) });
+    let retirable = server
+        .aws_as(&other, HOME, "ListRetirableGrants", mine.clone())
+        .await
+        .ok(200);
+    assert_eq!(count(&retirable), 2);
+    assert_eq!(retirable["Grants"][0]["KeyId"], key);
+    let answer = server.aws("ListRetirableGrants", mine).await;
+    answer.aws_refused("AccessDeniedException");
+    // By its token, by whom it names for that; not twice.
+    let by_token = json!({ "GrantToken": again["GrantToken"] });
+    let answer = server
+        .aws_as(&other, HOME, "RetireGrant", by_token.clone())
+        .await;
+    assert_eq!((answer.status, &*answer.text), (200, ""));
+    let answer = server.aws_as(&other, HOME, "RetireGrant", by_token).await;
+    answer.aws_refused("NotFoundException");
+    let revoke = json!({ "KeyId": key, "GrantId": second["GrantId"] });
+    server.aws("RevokeGrant", revoke.clone()).await.ok(200);
+    let answer = server.aws("RevokeGrant", revoke).await;
+    answer.aws_refused("NotFoundException");
+    let answer = server
+        .aws("RevokeGrant", json!({ "KeyId": key, "GrantId": "short" }))
+        .await;
+    answer.aws_refused("InvalidGrantIdException");
+    assert_eq!(count(&list(json!({})).await), 1);
+}
+
+async fn grants_that_break_their_rules(db: Db) {
+    let server = TestServer::start(db).await;
+    let key = server.aws_key(json!({})).await;
+    let signing = server
+        .aws_key(json!({ "KeySpec": "ECC_NIST_P256", "KeyUsage": "SIGN_VERIFY" }))
+        .await;
+    let me = user_arn(&server.account);
+    let nobody = format!("{me}-nobody");
+    let context = json!({ "EncryptionContextEquals": { "a": "b" } });
+    let nine: serde_json::Map<_, _> = (0..9).map(|at| (at.to_string(), json!("x"))).collect();
+    for (members, kind) in [
+        (json!({ "GranteePrincipal": null }), "ValidationException"),
+        (json!({ "GranteePrincipal": nobody }), "InvalidArnException"),
+        (json!({ "GranteePrincipal": "bob" }), "InvalidArnException"),
+        (
+            json!({ "GranteeServicePrincipal": "ec2.amazonaws.com" }),
+            "ValidationException",
+        ),
+        (json!({ "Operations": ["DECRYPT"] }), "ValidationException"),
+        (json!({ "Operations": [] }), "ValidationException"),
+        (json!({ "Operations": ["Sign"] }), "ValidationException"),
+        (json!({ "Operations": "Decrypt" }), "SerializationException"),
+        (
+            json!({ "KeyId": signing, "Operations": ["Sign"], "Constraints": context }),
+            "ValidationException",
+        ),
+        (
+            json!({ "Constraints": { "EncryptionContextSubset": nine } }),
+            "ValidationException",
+        ),
+        (json!({ "Name": "a b" }), "ValidationException"),
+        (json!({ "KeyId": "alias/a" }), "NotFoundException"),
+        (
+            json!({ "GrantTokens": ["x"] }),
+            "InvalidGrantTokenException",
+        ),
+        (json!({ "KeyId": signing, "Operations": ["Sign"] }), "ok"),
+        (json!({}), "ok"),
+    ] {
+        let mut body = json!({
+            "KeyId": key, "GranteePrincipal": me, "Operations": ["Decrypt"],
+        });
+        for (name, value) in members.as_object().unwrap() {
+            body[name] = value.clone();
+        }
+        let answer = server.aws("CreateGrant", body).await;
+        assert_eq!(answer.aws_outcome(), kind, "{members}");
+    }
+    for body in [
+        json!({}),
+        json!({ "KeyId": key }),
+        json!({ "GrantToken": "x", "KeyId": key }),
+    ] {
+        let answer = server.aws("RetireGrant", body).await;
+        answer.aws_refused("ValidationException");
     }
 }
