@@ -116,6 +116,9 @@ pub const ATTESTATION_AGE: Duration = Duration::from_secs(5 * 60);
 /// Tags that a key may have (contract, section 7.8: the console's number).
 pub const TAGS_PER_KEY: usize = 20;
 
+/// Bytes of a key's policy (AWS's contract, section 4).
+pub const RESOURCE_POLICY_BYTES: usize = 32_768;
+
 /// Grants that a key may have in AWS's dialect (its contract, section 11.12).
 pub const AWS_GRANTS_PER_KEY: u64 = 50_000;
 

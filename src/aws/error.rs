@@ -232,6 +232,12 @@ fn tell(error: &Error, action: Option<Action>, subject: &Subject) -> Told {
         }
         Error::NotGranted(_) => refused("AccessDeniedException", denied(subject)),
         Error::GrantNotFound => fixed("NotFoundException", "Grant ID is not found"),
+        Error::MalformedPolicy(why) => refused("MalformedPolicyDocumentException", why.clone()),
+        Error::PolicyTooLarge(most) => refused(
+            "LimitExceededException",
+            format!("a key policy has at most {most} bytes"),
+        ),
+        Error::NoSuchPolicy => fixed("NotFoundException", "No such policy exists"),
         Error::BadGrantId => fixed("InvalidGrantIdException", "the grant id is not valid"),
         Error::BadGrantToken => fixed("InvalidGrantTokenException", "a grant token is not valid"),
         Error::GrantOfAnotherKey => fixed("NotFoundException", "the grant is one of another key"),

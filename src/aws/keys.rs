@@ -17,6 +17,7 @@ use crate::model::spec::{KeySpec, KeyUsage, Origin};
 use crate::model::state::{KeyState, Verdict};
 use crate::operations::keys::{self, NewKey};
 use crate::operations::pages::Position;
+use crate::operations::resource_policies::NewPolicy;
 use crate::operations::tags::put_first;
 
 /// For how many days a deletion waits when nobody says.
@@ -39,6 +40,8 @@ struct CreateKey {
     key_spec: Option<String>,
     origin: Option<String>,
     tags: Option<Vec<Tag>>,
+    policy: Option<String>,
+    bypass_policy_lockout_safety_check: Option<bool>,
 }
 
 #[derive(Deserialize)]
@@ -200,6 +203,10 @@ pub async fn create(cx: &mut Context, request: &Request) -> Result<Reply> {
         }
     };
     let new = NewKey {
+        policy: asked.policy.map(|document| NewPolicy {
+            document,
+            may_lock_out: asked.bypass_policy_lockout_safety_check.unwrap_or(false),
+        }),
         // AWS's keys have no names; Huawei's must, each its own. The id is one.
         name: None,
         spec,

@@ -10,6 +10,7 @@ pub mod grants;
 pub mod keys;
 pub mod naming;
 pub mod paging;
+pub mod policies;
 pub mod routes;
 pub mod shapes;
 pub mod signatures;

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::error::{Subject, render};
-use super::{aliases, auth, ciphers, grants, keys, signatures, tags};
+use super::{aliases, auth, ciphers, grants, keys, policies, signatures, tags};
 use crate::dialect::{Call, Handler, Reply, Request, handler, serve};
 use crate::kms::Kms;
 use crate::model::action::Action;
@@ -56,6 +56,9 @@ pub fn table() -> Vec<Operation> {
         "ListRetirableGrants" ListRetirableGrants grants::list_retirable;
         "RetireGrant" RetireGrant grants::retire;
         "RevokeGrant" RevokeGrant grants::revoke;
+        "GetKeyPolicy" GetResourcePolicy policies::get;
+        "PutKeyPolicy" PutResourcePolicy policies::put;
+        "ListKeyPolicies" ListResourcePolicies policies::list;
         // Uses of keys.
         "Encrypt" Encrypt ciphers::encrypt;
         "Decrypt" Decrypt ciphers::decrypt;

@@ -274,6 +274,9 @@ fn kms(error: &Error, action: Option<Action>) -> (u16, &'static str, String) {
         Error::SignatureDoesNotHold
         | Error::MacDoesNotHold
         | Error::InvalidMarker
+        | Error::MalformedPolicy(_)
+        | Error::PolicyTooLarge(_)
+        | Error::NoSuchPolicy
         | Error::BadGrantId
         | Error::BadGrantToken
         | Error::DryRun => fixed(400, "KMS.0308", "it does not hold"),

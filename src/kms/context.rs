@@ -5,7 +5,8 @@
 
 use std::sync::Arc;
 
-use super::Kms;
+use super::{Kms, policies};
+use crate::crypto::hash::sha256_hex;
 use crate::crypto::keyring::ProjectKey;
 use crate::crypto::material::Material;
 use crate::env::Env;
@@ -19,6 +20,7 @@ use crate::model::identity::Project;
 use crate::model::ids::{AccountId, AliasName, DomainId, KeyId, KeystoreId, ProjectId, Region};
 use crate::model::key::{Key, KeyRef};
 use crate::model::keystore::Keystore;
+use crate::model::policy::{Answer, Policy, Question};
 use crate::model::spec::Origin;
 use crate::model::state::Verdict;
 use crate::model::time::Timestamp;
@@ -274,7 +276,12 @@ impl Context {
         };
         let key = match here {
             Some(key) => {
-                if let Some(permitted) = access::decide(&self.caller, self.action) {
+                let permitted = match self.policy_of(&key, &own, part).await? {
+                    None => access::decide(&self.caller, self.action),
+                    Some(answer) => access::decide_by_policy(&self.caller, self.action, answer)
+                        .map_err(|()| Error::Forbidden(self.action))?,
+                };
+                if let Some(permitted) = permitted {
                     self.permitted = Some(permitted);
                     self.grants = None;
                     return Ok(key);
@@ -287,13 +294,24 @@ impl Context {
             }
             None => {
                 grants = self.grants_naming_caller(id, None).await?;
-                let owner = &grants.first().ok_or(Error::KeyNotFound)?.project;
-                let project = self.project_of(owner).await?;
-                if account.is_some_and(|account| *account != project.account) {
-                    return Err(Error::KeyNotFound);
-                }
-                let key = self.load(owner, id).await?.ok_or(Error::KeyNotFound)?;
+                let owner = grants.first().map(|grant| grant.project.clone());
+                let (key, project, answer) = self
+                    .elsewhere(part, id, owner, account)
+                    .await?
+                    .ok_or(Error::KeyNotFound)?;
                 self.owner = Some(project);
+                if let Some(answer) = answer {
+                    let action = self.action;
+                    let decided = access::decide_by_policy(&self.caller, action, answer)
+                        .map_err(|()| Error::NotGranted(action))?;
+                    if let Some(permitted) = decided.filter(|_| action.is_for_others()) {
+                        self.note.access.push(format!("key of {}", key.project));
+                        self.note.access.push("by its policy".to_owned());
+                        self.permitted = Some(permitted);
+                        self.grants = None;
+                        return Ok(key);
+                    }
+                }
                 key
             }
         };
@@ -311,6 +329,149 @@ impl Context {
         self.permitted = Some(permitted);
         self.grants = Some(grants);
         Ok(key)
+    }
+
+    /// The key of this id in another project, if a grant or its policy names the caller: with its
+    /// project, and what the policy says if there is one.
+    async fn elsewhere(
+        &mut self,
+        part: Option<GrantOperation>,
+        id: &KeyId,
+        granted: Option<ProjectId>,
+        account: Option<&AccountId>,
+    ) -> Result<Option<(Key, Project, Option<Answer>)>> {
+        let own = self.project()?.id.clone();
+        let owners = match &granted {
+            Some(owner) => vec![owner.clone()],
+            None => {
+                let store = self.kms.store();
+                store.projects_with_policy(&self.region, id).await?
+            }
+        };
+        for owner in owners {
+            let project = self.project_of(&owner).await?;
+            if owner == own || account.is_some_and(|account| *account != project.account) {
+                continue;
+            }
+            let named = self.note.key_id.clone();
+            let Some(key) = self.load(&owner, id).await? else {
+                continue;
+            };
+            let answer = self.policy_of(&key, &owner, part).await?;
+            // Whom it does not let in learns nothing, not even that it keeps them out.
+            let lets_in = match answer {
+                Some(Answer::Allowed) => true,
+                Some(Answer::Delegated) => access::decide(&self.caller, self.action).is_some(),
+                Some(Answer::Denied | Answer::Silent) | None => false,
+            };
+            if granted.is_some() || lets_in {
+                return Ok(Some((key, project, answer)));
+            }
+            self.note.key_id = named;
+        }
+        Ok(None)
+    }
+
+    /// What a key's policy says to the call; `None` when it has none.
+    async fn policy_of(
+        &self,
+        key: &Key,
+        owner: &ProjectId,
+        part: Option<GrantOperation>,
+    ) -> Result<Option<Answer>> {
+        let Some(document) = self.policy_text(key).await? else {
+            return Ok(None);
+        };
+        let name = policies::action_name(self.action, part);
+        let owner = self.project_of(owner).await?;
+        self.ask(&policies::parse(&document)?, key, &owner, &name)
+            .await
+            .map(Some)
+    }
+
+    /// The document of a key's policy, as it was put; `None` when it has none.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when it is not what the key's row says.
+    pub async fn policy_text(&self, key: &Key) -> Result<Option<String>> {
+        let Some(digest) = &key.policy_digest else {
+            return Ok(None);
+        };
+        let document = self.kms.store().find_resource_policy(key).await?;
+        match document.filter(|document| sha256_hex(document.as_bytes()) == *digest) {
+            Some(document) => Ok(Some(document)),
+            None => Err(Error::Internal(format!(
+                "key {} has not its policy",
+                key.id
+            ))),
+        }
+    }
+
+    /// Whether a policy would let the caller do something with a key of their own project.
+    ///
+    /// # Errors
+    /// As [`Self::project`].
+    pub async fn would_allow(&self, policy: &Policy, key: &Key, action: Action) -> Result<bool> {
+        let name = policies::action_name(action, None);
+        let owner = self.project()?.clone();
+        let answer = self.ask(policy, key, &owner, &name).await?;
+        Ok(matches!(
+            access::decide_by_policy(&self.caller, action, answer),
+            Ok(Some(_))
+        ))
+    }
+
+    async fn ask(
+        &self,
+        policy: &Policy,
+        key: &Key,
+        owner: &Project,
+        action: &str,
+    ) -> Result<Answer> {
+        let mut facts = policies::facts_of(&self.caller, &self.pairs);
+        let mut tell = |name: String, values: Vec<String>| {
+            facts.insert(name, values);
+        };
+        tell("kms:keyusage".into(), vec![key.usage.name().into()]);
+        tell(
+            "kms:keyorigin".into(),
+            vec![policies::origin_name(key.origin).into()],
+        );
+        let spread = key.primary_region.is_some();
+        tell("kms:multiregion".into(), vec![spread.to_string()]);
+        tell("aws:requestedregion".into(), vec![key.region.to_string()]);
+        if policy.asks_about("aws:resourcetag/") {
+            for tag in self.kms.store().tags_of(key).await? {
+                let name = format!("aws:resourcetag/{}", tag.key.to_ascii_lowercase());
+                tell(name, vec![tag.value]);
+            }
+        }
+        if policy.asks_about("kms:resourcealiases") {
+            let (now, most) = (self.kms.deadline_now(), i64::MAX);
+            let store = self.kms.store();
+            let rows = store
+                .list_aliases(&key.project, &key.region, Some(&key.id), None, now, most)
+                .await?;
+            let sealing = self.kms.project_key(&key.project).await?;
+            let mut names = Vec::with_capacity(rows.len());
+            for row in rows {
+                names.push(format!("alias/{}", row.open(sealing.row())?.name));
+            }
+            if !names.is_empty() {
+                tell("kms:resourcealiases".into(), names);
+            }
+        }
+        let caller = policies::caller_arn(&self.caller);
+        Ok(policy.answer(&Question {
+            account: self.project()?.account.as_str(),
+            caller: caller.as_deref(),
+            action,
+            key: &format!(
+                "arn:aws:kms:{}:{}:key/{}",
+                key.region, owner.account, key.id
+            ),
+            facts: &facts,
+        }))
     }
 
     /// The key of this id in a project, while its day has not come.

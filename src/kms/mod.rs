@@ -40,6 +40,7 @@ mod credentials;
 mod hsm;
 mod material;
 mod metrics;
+pub mod policies;
 mod refusals;
 mod throttle;
 

@@ -57,6 +57,8 @@ pub struct Key {
     /// The project that its ciphertexts are bound to, where that is another than its own: a
     /// replica opens what the key it was copied from has sealed.
     pub bound_project: Option<ProjectId>,
+    /// The SHA-256 of its policy, in hexadecimal; `None` when roles and grants alone decide.
+    pub policy_digest: Option<String>,
     /// When it was made.
     pub created_at: Timestamp,
     /// Who made it.
@@ -145,6 +147,7 @@ impl Key {
             description: place.description,
             enterprise_project: place.enterprise_project,
             rotation: None,
+            policy_digest: None,
             primary_region: self.primary_region.clone(),
             created_at: place.created_at,
             created_by: place.created_by,

@@ -221,7 +221,10 @@ impl Condition {
             return self.values.contains(&absent);
         }
         let passes = |value: &String| {
-            let fits = self.values.iter().any(|given| self.test.passes(given, value));
+            let fits = self
+                .values
+                .iter()
+                .any(|given| self.test.passes(given, value));
             fits != self.negated
         };
         match (self.quantifier, found) {
@@ -256,7 +259,9 @@ impl Test {
             Test::ArnLike => {
                 let (patterns, parts) = (given.splitn(6, ':'), value.splitn(6, ':'));
                 patterns.clone().count() == parts.clone().count()
-                    && patterns.zip(parts).all(|(pattern, part)| is_like(pattern, part))
+                    && patterns
+                        .zip(parts)
+                        .all(|(pattern, part)| is_like(pattern, part))
             }
         }
     }
@@ -264,7 +269,8 @@ impl Test {
 
 /// Whether a text fits a pattern, in which `*` stands for any letters and `?` for one.
 fn is_like(pattern: &str, text: &str) -> bool {
-    let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
+    let (pattern, text): (Vec<char>, Vec<char>) =
+        (pattern.chars().collect(), text.chars().collect());
     let (mut p, mut t) = (0, 0);
     // Where the last star was, and how far it reaches: what does not fit makes it reach further.
     let mut star: Option<(usize, usize)> = None;
@@ -412,8 +418,14 @@ mod tests {
         for (statements, answer) in [
             (vec![], Answer::Silent),
             (vec![statement(Allow, ROOT, "kms:*")], Answer::Delegated),
-            (vec![statement(Allow, "111111111111", "*")], Answer::Delegated),
-            (vec![statement(Allow, ALICE, "KMS:de?rypt")], Answer::Allowed),
+            (
+                vec![statement(Allow, "111111111111", "*")],
+                Answer::Delegated,
+            ),
+            (
+                vec![statement(Allow, ALICE, "KMS:de?rypt")],
+                Answer::Allowed,
+            ),
             (vec![statement(Allow, "*", "kms:Decrypt")], Answer::Allowed),
             (vec![statement(Allow, ALICE, "kms:Encrypt")], Answer::Silent),
             (
@@ -425,25 +437,41 @@ mod tests {
                 Answer::Allowed,
             ),
             (
-                vec![statement(Allow, ALICE, "*"), statement(Deny, ROOT, "kms:D*")],
+                vec![
+                    statement(Allow, ALICE, "*"),
+                    statement(Deny, ROOT, "kms:D*"),
+                ],
                 Answer::Denied,
             ),
             (
-                vec![statement(Deny, "*", "kms:Decrypt"), statement(Allow, ALICE, "*")],
+                vec![
+                    statement(Deny, "*", "kms:Decrypt"),
+                    statement(Allow, ALICE, "*"),
+                ],
                 Answer::Denied,
             ),
         ] {
-            assert_eq!(ask(statements.clone(), "kms:Decrypt", &[]), answer, "{statements:?}");
+            assert_eq!(
+                ask(statements.clone(), "kms:Decrypt", &[]),
+                answer,
+                "{statements:?}"
+            );
         }
         let mut others = statement(Deny, ROOT, "*");
         others.principals = Listed::NotIn(vec![ALICE.into()]);
-        assert_eq!(ask(vec![others.clone()], "kms:Decrypt", &[]), Answer::Silent);
+        assert_eq!(
+            ask(vec![others.clone()], "kms:Decrypt", &[]),
+            Answer::Silent
+        );
         others.principals = Listed::NotIn(vec!["222222222222".into()]);
         assert_eq!(ask(vec![others], "kms:Decrypt", &[]), Answer::Denied);
         let mut but = statement(Allow, ALICE, "*");
         but.actions = Listed::NotIn(vec!["kms:Put*".into()]);
         assert_eq!(ask(vec![but.clone()], "kms:Decrypt", &[]), Answer::Allowed);
-        assert_eq!(ask(vec![but.clone()], "kms:PutKeyPolicy", &[]), Answer::Silent);
+        assert_eq!(
+            ask(vec![but.clone()], "kms:PutKeyPolicy", &[]),
+            Answer::Silent
+        );
         but.resources = vec!["arn:aws:kms:*:111111111111:key/other".into()];
         assert_eq!(ask(vec![but], "kms:Decrypt", &[]), Answer::Silent);
     }
@@ -491,7 +519,11 @@ mod tests {
             (Test::ArnLike, "arn:*:user/a*", ALICE, false),
         ] {
             let asked = condition(test, "k", &[given]);
-            assert_eq!(holds(asked.clone(), &[("k", &[value])]), passes, "{asked:?} {value}");
+            assert_eq!(
+                holds(asked.clone(), &[("k", &[value])]),
+                passes,
+                "{asked:?} {value}"
+            );
             let negated = Condition {
                 negated: true,
                 ..asked

@@ -124,6 +124,8 @@ const fn row(action: Action) -> Option<[Verdict; 4]> {
         Action::CreateGrant       => Some([Allow,        IsDisabled,   IsLeaving,       NeedsMaterial]),
         Action::ListGrants | Action::RevokeGrant | Action::RetireGrant
                                   => Some([Allow,        Allow,        Allow,           Allow        ]),
+        Action::GetResourcePolicy | Action::PutResourcePolicy | Action::ListResourcePolicies
+                                  => Some([Allow,        Allow,        Allow,           Allow        ]),
         // Tags and aliases.
         Action::CreateTag | Action::ChangeTags | Action::DeleteTag
                                   => Some([Allow,        Allow,        AllowLeaving,    Allow        ]),

@@ -14,6 +14,7 @@ use crate::model::spec::{Family, KeySpec, KeyUsage, Origin};
 use crate::model::state::KeyState;
 use crate::model::time::Timestamp;
 use crate::operations::pages::Position;
+use crate::operations::resource_policies::{self, NewPolicy};
 use crate::store::keys::Page;
 use crate::store::{Sealed, Write};
 
@@ -41,6 +42,8 @@ pub struct NewKey {
     pub enterprise_project: String,
     /// The keystore that its material is made in.
     pub keystore: KeystoreId,
+    /// Its policy; `None` when roles and grants alone decide.
+    pub policy: Option<NewPolicy>,
 }
 
 /// A page of keys, opened.
@@ -98,7 +101,7 @@ pub async fn create(cx: &mut Context, new: NewKey) -> Result<Key> {
             Some(keystore) => material_in(cx, keystore, new.spec, usage, &id).await?,
         }),
     };
-    let key = Key {
+    let mut key = Key {
         project: cx.project()?.id.clone(),
         region: cx.region().clone(),
         name: new.name.unwrap_or_else(|| KeyName::of_unnamed(&id)),
@@ -120,12 +123,19 @@ pub async fn create(cx: &mut Context, new: NewKey) -> Result<Key> {
         keystore: new.keystore,
         primary_region: None,
         bound_project: None,
+        policy_digest: None,
         created_at: cx.now(),
         created_by: cx.caller().user.clone(),
         revision: 1,
     };
     cx.note(format!("{} {}", key.spec.name(), key.usage.name()));
+    if let Some(policy) = &new.policy {
+        resource_policies::fit(cx, &mut key, policy).await?;
+    }
     cx.insert(key.clone(), material).await?;
+    if let Some(policy) = new.policy {
+        resource_policies::write(cx, &key, policy);
+    }
     Ok(key)
 }
 

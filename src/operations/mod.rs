@@ -21,6 +21,7 @@ pub mod pages;
 pub mod pins;
 pub mod principals;
 pub mod replicas;
+pub mod resource_policies;
 pub mod rotation;
 pub mod signatures;
 pub mod tags;

@@ -70,9 +70,13 @@ impl Sealable for Key {
             None => seal,
             Some(region) => seal.text("primary_region", region.as_str()),
         };
-        match &self.bound_project {
+        let seal = match &self.bound_project {
             None => seal,
             Some(project) => seal.text("bound_project_id", project.as_str()),
+        };
+        match &self.policy_digest {
+            None => seal,
+            Some(digest) => seal.text("policy_digest", digest),
         }
     }
 }
@@ -102,6 +106,7 @@ pub(super) struct Row {
     keystore_id: String,
     primary_region: Option<String>,
     bound_project_id: Option<String>,
+    policy_digest: Option<String>,
     created_at: i64,
     created_by: String,
     revision: i64,
@@ -114,7 +119,7 @@ macro_rules! columns {
         "project_id, region, id, name, spec, key_usage, origin, description, key_state, \
          delete_at, current_version, material_expires_at, enterprise_project, rotation_days, \
          rotate_at, rotations, rotated_at, keystore_id, primary_region, bound_project_id, \
-         created_at, created_by, revision, seal"
+         policy_digest, created_at, created_by, revision, seal"
     };
 }
 pub(super) use columns;
@@ -165,6 +170,7 @@ impl TryFrom<Row> for Sealed<Key> {
                 .map(ProjectId::parse)
                 .transpose()
                 .map_err(|_| corrupt("bound_project_id"))?,
+            policy_digest: row.policy_digest,
             created_at: Timestamp::from_millis(row.created_at),
             created_by: UserId::parse(row.created_by).map_err(|_| corrupt("created_by"))?,
             revision: row.revision,
@@ -626,7 +632,8 @@ fn sealed_material((version, epoch, sealed, created_at): MaterialRow) -> Result<
 const OVERWRITTEN: [u8; 128] = [0; 128];
 
 /// What goes with a key, and then the key: project, region and id are the arguments of each.
-const DESTRUCTION: [&str; 6] = [
+const DESTRUCTION: [&str; 7] = [
+    "DELETE FROM resource_policies WHERE project_id = $1 AND region = $2 AND key_id = $3",
     "DELETE FROM grants WHERE project_id = $1 AND region = $2 AND key_id = $3",
     "DELETE FROM key_tags WHERE project_id = $1 AND region = $2 AND key_id = $3",
     "DELETE FROM aliases WHERE project_id = $1 AND region = $2 AND key_id = $3",
@@ -734,7 +741,7 @@ pub(super) async fn insert_uncounted(
         sqlx::query(concat!(
             "INSERT INTO keys (", columns!(), ") \
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, \
-             $18, $19, $20, $21, $22, $23, $24)"
+             $18, $19, $20, $21, $22, $23, $24, $25)"
         ))
         .bind(key.project.as_str())
         .bind(key.region.as_str())
@@ -756,6 +763,7 @@ pub(super) async fn insert_uncounted(
         .bind(key.keystore.as_str())
         .bind(key.primary_region.as_ref().map(Region::as_str))
         .bind(key.bound_project.as_ref().map(ProjectId::as_str))
+        .bind(&key.policy_digest)
         .bind(key.created_at.millis())
         .bind(key.created_by.as_str())
         .bind(key.revision)

@@ -1,5 +1,7 @@
 //! Aliases, tags, grants and key policies in AWS's dialect, over HTTP (contract, sections 7 to 10).
 
+use kmsd::model::identity::Role;
+use kmsd::operations::identity::manage;
 use serde_json::{Value, json};
 
 use crate::support::{Account, Db, TestServer, on_both};
@@ -14,6 +16,9 @@ on_both!(
     constraints_bind_a_grant_to_encryption_contexts,
     grants_are_listed_named_retired_and_revoked,
     grants_that_break_their_rules,
+    a_policy_is_put_read_and_obeyed_in_both_dialects,
+    a_policy_lets_in_and_keeps_out,
+    policies_that_break_their_rules,
 );
 
 /// The id in a key's ARN.
@@ -572,4 +577,213 @@ async fn grants_that_break_their_rules(db: Db) {
         let answer = server.aws("RetireGrant", body).await;
         answer.aws_refused("ValidationException");
     }
+}
+
+/// A user of the first account with a role, and an access key.
+async fn user_with_role(server: &TestServer, name: &str, role: Role) -> Account {
+    let mut user = server.token_with_role(name, Some(role)).await;
+    let project = user.project.name.to_string();
+    let key = manage::add_access_key(&server.kms, &user.domain, name, &project, None)
+        .await
+        .unwrap();
+    user.access_key = key.id.to_string();
+    user.secret_key = String::from_utf8(key.secret.expose().to_vec()).unwrap();
+    user
+}
+
+fn statement(effect: &str, principal: &str, actions: &[&str]) -> Value {
+    json!({
+        "Effect": effect,
+        "Principal": { "AWS": principal },
+        "Action": actions,
+        "Resource": "*",
+    })
+}
+
+fn policy(statements: &[Value]) -> String {
+    json!({ "Version": "2012-10-17", "Statement": statements }).to_string()
+}
+
+fn root_arn(account: &Account) -> String {
+    format!("arn:aws:iam::{}:root", account.project.account)
+}
+
+async fn a_policy_is_put_read_and_obeyed_in_both_dialects(db: Db) {
+    let server = TestServer::start(db).await;
+    let key = server.aws_key(json!({})).await;
+    let root = root_arn(&server.account);
+    let read = async |name: Value| {
+        let body = json!({ "KeyId": key, "PolicyName": name });
+        server.aws("GetKeyPolicy", body).await
+    };
+    let first = read(Value::Null).await.ok(200);
+    assert_eq!(first["PolicyName"], "default");
+    let document: Value = serde_json::from_str(first["Policy"].as_str().unwrap()).unwrap();
+    assert_eq!(document["Statement"][0]["Principal"]["AWS"], root);
+    let names = server.aws("ListKeyPolicies", json!({ "KeyId": key })).await;
+    assert_eq!(
+        names.ok(200),
+        json!({ "PolicyNames": ["default"], "Truncated": false })
+    );
+    // Encrypting is denied to everybody, in the other dialect too; keys without a policy are as ever.
+    let put = policy(&[
+        statement("Allow", &root, &["kms:*"]),
+        statement("Deny", "*", &["kms:encrypt"]),
+    ]);
+    let body = json!({ "KeyId": key, "Policy": put, "PolicyName": "default" });
+    let answer = server.aws("PutKeyPolicy", body).await;
+    assert_eq!((answer.status, &*answer.text), (200, ""));
+    assert_eq!(read(json!("default")).await.ok(200)["Policy"], put);
+    let encrypt = json!({ "KeyId": key, "Plaintext": "c2VjcmV0" });
+    let answer = server.aws("Encrypt", encrypt.clone()).await;
+    answer.aws_refused("AccessDeniedException");
+    let body = json!({ "key_id": id_of(&key), "plain_text": "secret" });
+    assert_eq!(server.call("encrypt-data", body).await.status, 403);
+    let body = json!({ "KeyId": key, "KeySpec": "AES_256" });
+    server.aws("GenerateDataKey", body).await.ok(200);
+    // A key that is leaving keeps its policy, and one can change it.
+    let leave = json!({ "KeyId": key, "PendingWindowInDays": 7 });
+    server.aws("ScheduleKeyDeletion", leave).await.ok(200);
+    read(Value::Null).await.ok(200);
+    let body = json!({ "KeyId": key, "Policy": put });
+    server.aws("PutKeyPolicy", body).await.ok(200);
+    server
+        .aws("CancelKeyDeletion", json!({ "KeyId": key }))
+        .await
+        .ok(200);
+    // A document that somebody altered is not obeyed; nor is the key opened without it.
+    server
+        .execute("UPDATE resource_policies SET document = '{}'")
+        .await;
+    let answer = server.aws("DescribeKey", json!({ "KeyId": key })).await;
+    answer.aws_refused("KMSInternalException");
+    server.execute("UPDATE keys SET policy_digest = NULL").await;
+    let answer = server.aws("Encrypt", encrypt).await;
+    answer.aws_refused("KMSInternalException");
+}
+
+async fn a_policy_lets_in_and_keeps_out(db: Db) {
+    let server = TestServer::start(db).await;
+    let carol = user_with_role(&server, "carol", Role::CmkReadOnlyAccess).await;
+    let other = server.another_account("other").await;
+    let stranger = server.another_account("stranger").await;
+    let owner = user_arn(&server.account);
+    let mut bound = statement("Allow", &user_arn(&carol), &["kms:Encrypt"]);
+    bound["Condition"] = json!({
+        "StringEquals": { "kms:EncryptionContext:team": "a" },
+        "IpAddress": { "aws:SourceIp": "127.0.0.0/8" },
+    });
+    // Nothing is said of the account: roles are void but for the owner, who is named.
+    let document = policy(&[
+        statement("Allow", &owner, &["kms:*KeyPolicy", "kms:CreateGrant"]),
+        bound,
+        statement(
+            "Allow",
+            &root_arn(&other),
+            &["kms:Encrypt", "kms:DisableKey"],
+        ),
+    ]);
+    let made = server.aws("CreateKey", json!({ "Policy": document })).await;
+    let key = made.ok(200)["KeyMetadata"]["Arn"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let encrypt = |context: Value| json!({ "KeyId": key, "Plaintext": "c2VjcmV0", "EncryptionContext": context });
+    let team = json!({ "team": "a" });
+    let denied = "AccessDeniedException";
+    let gone = "NotFoundException";
+    let named = json!({ "KeyId": key });
+    for (who, operation, body, outcome) in [
+        (&server.account, "Encrypt", encrypt(team.clone()), denied),
+        (&server.account, "DescribeKey", named.clone(), denied),
+        (&server.account, "GetKeyPolicy", named.clone(), "ok"),
+        (&carol, "Encrypt", encrypt(team.clone()), "ok"),
+        (&carol, "Encrypt", encrypt(json!({ "team": "b" })), denied),
+        (&carol, "Encrypt", encrypt(json!({})), denied),
+        (&carol, "DescribeKey", named.clone(), denied),
+        (&other, "Encrypt", encrypt(json!({})), "ok"),
+        (&other, "DescribeKey", named.clone(), gone),
+        (&stranger, "Encrypt", encrypt(json!({})), gone),
+    ] {
+        let answer = server.aws_as(who, HOME, operation, body).await;
+        assert_eq!(answer.aws_outcome(), outcome, "{} {operation}", who.user);
+    }
+    // What is not for other accounts stays so, whatever the policy says.
+    let answer = server
+        .aws_as(&other, HOME, "DisableKey", named.clone())
+        .await;
+    assert_ne!(answer.status, 200, "{}", answer.text);
+    // A grant opens beside the policy; what is denied stays denied.
+    let grant = json!({
+        "KeyId": key, "GranteePrincipal": user_arn(&other), "Operations": ["DescribeKey"],
+    });
+    server.aws("CreateGrant", grant).await.ok(200);
+    let describe = async || {
+        let answer = server.aws_as(&other, HOME, "DescribeKey", named.clone());
+        answer.await.aws_outcome()
+    };
+    assert_eq!(describe().await, "ok");
+    let document = policy(&[
+        statement("Allow", &owner, &["kms:*"]),
+        statement("Deny", &root_arn(&other), &["kms:Describe*"]),
+    ]);
+    let body = json!({ "KeyId": key, "Policy": document });
+    server.aws("PutKeyPolicy", body).await.ok(200);
+    assert_eq!(describe().await, denied);
+}
+
+async fn policies_that_break_their_rules(db: Db) {
+    let server = TestServer::start(db).await;
+    let key = server.aws_key(json!({})).await;
+    let root = root_arn(&server.account);
+    let fine = policy(&[statement("Allow", &root, &["kms:*"])]);
+    let lockout = policy(&[statement("Allow", &root, &["kms:Encrypt"])]);
+    let service = json!({
+        "Effect": "Allow", "Principal": { "Service": "s3.amazonaws.com" }, "Action": "kms:*",
+    });
+    let long = policy(&[json!({
+        "Sid": "x".repeat(32_768), "Effect": "Allow", "Principal": "*",
+    })]);
+    let malformed = "MalformedPolicyDocumentException";
+    for (members, kind) in [
+        (json!({ "Policy": null }), "ValidationException"),
+        (json!({ "Policy": "" }), "ValidationException"),
+        (json!({ "Policy": 1 }), "SerializationException"),
+        (json!({ "Policy": "no json" }), malformed),
+        (json!({ "Policy": "{}" }), malformed),
+        (json!({ "Policy": policy(&[service]) }), malformed),
+        (json!({ "Policy": lockout }), malformed),
+        (json!({ "Policy": long }), "LimitExceededException"),
+        (json!({ "PolicyName": "other" }), "NotFoundException"),
+        (json!({ "PolicyName": "AWS_RAM" }), "ValidationException"),
+        (json!({ "PolicyName": "a b" }), "ValidationException"),
+        (json!({ "KeyId": "alias/a" }), "NotFoundException"),
+        (json!({}), "ok"),
+    ] {
+        let mut body = json!({ "KeyId": key, "Policy": fine });
+        for (name, value) in members.as_object().unwrap() {
+            body[name] = value.clone();
+        }
+        let answer = server.aws("PutKeyPolicy", body).await;
+        assert_eq!(answer.aws_outcome(), kind, "{members}");
+    }
+    let body = json!({ "KeyId": key, "PolicyName": "other" });
+    let answer = server.aws("GetKeyPolicy", body).await;
+    assert_eq!(
+        answer.aws_refused("NotFoundException"),
+        "No such policy exists"
+    );
+    let body = json!({ "KeyId": key, "Marker": "x" });
+    let answer = server.aws("ListKeyPolicies", body).await;
+    answer.aws_refused("InvalidMarkerException");
+    for policy in ["{}", &lockout] {
+        let answer = server.aws("CreateKey", json!({ "Policy": policy })).await;
+        answer.aws_refused(malformed);
+    }
+    // One may lock oneself out, if one says so.
+    let body = json!({ "Policy": lockout, "BypassPolicyLockoutSafetyCheck": true });
+    let made = server.aws("CreateKey", body).await.ok(200);
+    let body = json!({ "KeyId": made["KeyMetadata"]["KeyId"], "Policy": fine });
+    let answer = server.aws("PutKeyPolicy", body).await;
+    answer.aws_refused("AccessDeniedException");
 }
