@@ -163,7 +163,6 @@ pub fn table() -> Vec<Route> {
         kms("GET", "/", Kind::Public(versions::all)),
         kms("GET", "/health/live", Kind::Public(versions::live)),
         kms("GET", "/health/ready", Kind::PublicAsync(Public::Ready)),
-        kms("GET", "/openapi.yaml", Kind::Public(versions::openapi)),
     ]);
     rows
 }
