@@ -44,6 +44,7 @@ struct Settings {
     compatibility: Compatibility,
     issuers: Vec<IssuerSettings>,
     keystone: Option<KeystoneSettings>,
+    enclave_roots: Vec<PathBuf>,
 }
 
 impl Default for Settings {
@@ -69,6 +70,7 @@ impl Default for Settings {
             compatibility: Compatibility::default(),
             issuers: Vec::new(),
             keystone: None,
+            enclave_roots: Vec::new(),
         }
     }
 }
@@ -244,6 +246,8 @@ pub struct Config {
     pub issuers: Vec<IssuerSettings>,
     /// An outside Keystone, until it is opened.
     pub keystone: Option<KeystoneSettings>,
+    /// PEM files of the root certificates of enclaves that are believed.
+    pub enclave_roots: Vec<PathBuf>,
     /// Whether this is `kmsd dev`: throw-away, loopback only.
     pub dev: bool,
 }
@@ -311,15 +315,16 @@ impl Config {
                 .separator("__")
                 .list_separator(",")
                 .with_list_parse_key("regions")
+                .with_list_parse_key("enclave_roots")
                 .with_list_parse_key("tls.terminated_by_proxy")
                 .try_parsing(true)
                 .source(Some(ours)),
         );
         for (name, value) in &flags.values {
             builder = match *name {
-                "regions" => {
-                    let regions: Vec<&str> = value.split(',').map(str::trim).collect();
-                    builder.set_override(*name, regions)
+                "regions" | "enclave_roots" => {
+                    let items: Vec<&str> = value.split(',').map(str::trim).collect();
+                    builder.set_override(*name, items)
                 }
                 _ => builder.set_override(*name, value.as_str()),
             }
@@ -341,6 +346,7 @@ impl Config {
         database_url: Option<&str>,
         folder: &Path,
         log_level: &str,
+        enclave_roots: Vec<PathBuf>,
     ) -> Result<Self, Faults> {
         let settings = Settings {
             listen: listen.into(),
@@ -352,6 +358,7 @@ impl Config {
                 level: log_level.into(),
                 ..LogSettings::default()
             },
+            enclave_roots,
             limits: Limits {
                 keys_per_project: 0,
                 calls_per_second: 0,
@@ -590,6 +597,7 @@ impl Settings {
                     list_without_spec: self.compatibility.list_keys_without_spec,
                     issuers: self.issuers,
                     keystone: self.keystone,
+                    enclave_roots: self.enclave_roots,
                     dev: false,
                 })
             }
@@ -695,6 +703,7 @@ mod tests {
             ("KMSD_LISTEN", "127.0.0.1:1"),
             ("KMSD_LIMITS__KEYS_PER_PROJECT", "7"),
             ("KMSD_REGIONS", "eu-1,eu-2"),
+            ("KMSD_ENCLAVE_ROOTS", "/one.pem,/two.pem"),
             ("KMSD_LOG__FORMAT", "json"),
             ("KMSD_TEST_PYTHON", "ignored"),
             ("DATABASE_URL", "postgres://u@localhost/d"),
@@ -703,6 +712,7 @@ mod tests {
         assert_eq!(config.listen.port(), 2);
         assert_eq!(config.limits.keys_per_project, 7);
         assert_eq!(config.regions.len(), 2);
+        assert_eq!(config.enclave_roots.len(), 2);
         assert_eq!(config.log_format, LogFormat::Json);
         assert!(config.database.describe().starts_with("PostgreSQL"));
     }

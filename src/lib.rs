@@ -4,7 +4,7 @@
 
 pub mod config;
 pub mod env;
-mod json;
+pub mod json;
 pub mod limits;
 
 pub mod model;

@@ -86,3 +86,10 @@ pub const DATABASE_TIME: Duration = Duration::from_secs(3);
 
 /// Uses of RSA keys that may wait; each takes a few milliseconds.
 pub const SLOW_USES_WAITING: usize = 512;
+
+/// An attestation document of an enclave. AWS's are 5 KiB; QingTian's certificates may be larger.
+pub const ATTESTATION_BYTES: usize = 32 * 1024;
+
+/// How far the time of an attestation document may be from the clock: a document that was seen on
+/// its way must not be good for ever.
+pub const ATTESTATION_AGE: Duration = Duration::from_secs(5 * 60);

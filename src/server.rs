@@ -46,12 +46,7 @@ impl Server {
     /// [`StartError`] when an address is taken or the TLS files are not usable.
     pub fn start(kms: Arc<Kms>) -> Result<Self, StartError> {
         let config = kms.config();
-        let state = web::Data::new(State {
-            pages: Pages::default(),
-            routes: Routes::default(),
-            scheme: config.scheme(),
-            kms: kms.clone(),
-        });
+        let service = service(kms.clone());
         let cannot = |what: SocketAddr, error: std::io::Error| {
             StartError(format!("cannot listen on {what}: {error}"))
         };
@@ -59,18 +54,14 @@ impl Server {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             workers => workers,
         };
-        let server = HttpServer::new(move || {
-            App::new()
-                .app_data(state.clone())
-                .default_service(web::to(answer))
-        })
-        .max_connections(config.limits.connections.div_ceil(workers).max(1))
-        .client_request_timeout(limits::HEAD_TIME)
-        .client_disconnect_timeout(Duration::from_secs(2))
-        .keep_alive(KeepAlive::Timeout(Duration::from_secs(75)))
-        .shutdown_timeout(limits::STOP_SECONDS)
-        .disable_signals()
-        .workers(workers);
+        let server = HttpServer::new(move || App::new().configure(service.clone()))
+            .max_connections(config.limits.connections.div_ceil(workers).max(1))
+            .client_request_timeout(limits::HEAD_TIME)
+            .client_disconnect_timeout(Duration::from_secs(2))
+            .keep_alive(KeepAlive::Timeout(Duration::from_secs(75)))
+            .shutdown_timeout(limits::STOP_SECONDS)
+            .disable_signals()
+            .workers(workers);
         let server = match &config.tls {
             None => server.bind(config.listen),
             Some(tls) => server.bind_rustls_0_23(config.listen, crate::tls::server_config(tls)?),
@@ -124,6 +115,20 @@ impl Server {
         if let Some(operators) = self.operators {
             operators.stop(false).await;
         }
+    }
+}
+
+/// All that stands behind the API's listener: give it to [`App::configure`]. The fuzz targets do so
+/// without a socket.
+pub fn service(kms: Arc<Kms>) -> impl Fn(&mut web::ServiceConfig) + Clone + Send + 'static {
+    let state = web::Data::new(State {
+        pages: Pages::default(),
+        routes: Routes::default(),
+        scheme: kms.config().scheme(),
+        kms,
+    });
+    move |app| {
+        app.app_data(state.clone()).default_service(web::to(answer));
     }
 }
 

@@ -47,6 +47,18 @@ fn a_real_keystone_with_signed_tokens() {
     against_keystone("jws", 2);
 }
 
+/// An enclave that shares no code with ours proves who it is, and opens what it is sent.
+#[test]
+fn an_independent_enclave() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_str().unwrap();
+    drive_with("enclave.py", &["--make-root", path], &[]);
+    let root = folder.path().join("root.pem");
+    let (mut kmsd, settings) = dev(Db::Sqlite, &["--enclave-root", root.to_str().unwrap()]);
+    drive_with("enclave.py", &[path], &settings);
+    assert_eq!(kmsd.terminate(), Some(0), "kmsd stops in order");
+}
+
 /// A reader of ciphertexts that shares no code with ours opens those that were kept, and refuses
 /// them changed.
 #[test]
@@ -56,8 +68,16 @@ fn an_independent_reader_of_ciphertexts() {
 
 /// A suite that needs nothing but what `kmsd dev` prints.
 fn against_dev(suite: &str, db: Db) {
+    let (mut kmsd, settings) = dev(db, &[]);
+    drive(suite, &settings);
+    assert_eq!(kmsd.terminate(), Some(0), "kmsd stops in order");
+}
+
+/// A `kmsd dev`, and what it prints.
+fn dev(db: Db, arguments: &[&str]) -> (Process, Vec<(String, String)>) {
     let mut command = kmsd();
     command.args(["dev", "--listen", "127.0.0.1:0", "--log-level", "warn"]);
+    command.args(arguments);
     if db == Db::Postgres {
         run(async {
             command.args(["--database-url", &new_postgres_database().await]);
@@ -65,8 +85,7 @@ fn against_dev(suite: &str, db: Db) {
     }
     let mut kmsd = Process::start(command.stderr(Stdio::null()));
     let settings = exports(&kmsd.lines_until("AWS_ACCOUNT_ID_2"));
-    drive(suite, &settings);
-    assert_eq!(kmsd.terminate(), Some(0), "kmsd stops in order");
+    (kmsd, settings)
 }
 
 /// A kmsd that trusts a real Keystone, whose answers it believes for so many seconds.

@@ -219,6 +219,8 @@ fn refusals() -> Vec<(&'static str, Error)> {
         ("DataKeyDigest", Error::DataKeyDigest),
         ("DataKeyLength", Error::DataKeyLength),
         ("InvalidCiphertext", Error::InvalidCiphertext),
+        ("AttestationRefused", Error::AttestationRefused("x")),
+        ("NoEnclaveRoots", Error::NoEnclaveRoots),
         ("IsReplica", Error::IsReplica(region())),
         ("HasReplicas", Error::HasReplicas(vec![region()])),
         ("AlreadyInRegion", Error::AlreadyInRegion(region())),

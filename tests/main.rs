@@ -12,6 +12,7 @@ mod audit;
 mod clients;
 mod coverage;
 mod crash;
+mod fuzzed;
 mod huawei;
 mod layers;
 mod openapi;

@@ -182,6 +182,20 @@ fn kmsd_dev_is_for_loopback_and_for_data_of_its_own() {
     assert!(!succeeded && said.contains("loopback only"), "{said}");
 
     let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("root.pem");
+    let dev = || {
+        let flags = ["dev", "--listen", "127.0.0.1:0", "--enclave-root"];
+        process::run(kmsd().args(flags).arg(&root))
+    };
+    let (succeeded, said) = dev();
+    assert!(!succeeded && said.contains("enclave_roots: "), "{said}");
+    std::fs::write(&root, "no certificate").unwrap();
+    let (succeeded, said) = dev();
+    assert!(
+        !succeeded && said.contains("root.pem: holds no certificate"),
+        "{said}"
+    );
+
     let data = folder.path().join("data");
     let (succeeded, said) = process::run(
         kmsd()

@@ -1,6 +1,7 @@
 //! `kmsd dev`: throw-away data and known credentials, for people's own test suites.
 
 use std::io::Write;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
@@ -25,6 +26,9 @@ pub struct Dev {
     /// The first account's twelve digits in ARNs
     #[arg(long, value_name = "DIGITS", default_value = "123456789012")]
     account_id: String,
+    /// PEM file of root certificates of enclaves to believe; may be given again
+    #[arg(long, value_name = "FILE")]
+    enclave_root: Vec<PathBuf>,
 }
 
 /// One of the two accounts. They are documented, and no secret.
@@ -73,6 +77,7 @@ impl Dev {
             settings.database_url.as_deref(),
             folder.path(),
             level,
+            self.enclave_root,
         )
         .map_err(|faults| StartError(faults.to_string()))?;
         let first_account = AccountId::parse(self.account_id.as_str())

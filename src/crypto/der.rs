@@ -1,4 +1,5 @@
-//! The little DER that is read here: where a structure ends, and fixed frames around raw keys.
+//! The little DER that is read and written here: where a structure ends, and what stands around
+//! bytes.
 //!
 //! The library parses keys but does not look behind them; what stands behind a key is refused here.
 
@@ -19,6 +20,23 @@ pub(super) fn one_sequence(bytes: &[u8]) -> Result<&[u8], CryptoError> {
         (rest, len) if rest.len() == len => Ok(bytes),
         _ => Err(CryptoError::Invalid),
     }
+}
+
+/// A value with its tag and its length before it, in the shortest form.
+pub(super) fn definite(tag: u8, content: &[u8]) -> Vec<u8> {
+    let length = content.len().to_be_bytes();
+    let zeros = length.iter().take_while(|byte| **byte == 0).count();
+    let mut written = vec![tag];
+    match length[zeros..] {
+        [] => written.push(0),
+        [short @ 0..=0x7f] => written.push(short),
+        ref long => {
+            written.push(0x80 | u8::try_from(long.len()).unwrap_or(u8::MAX));
+            written.extend(long);
+        }
+    }
+    written.extend(content);
+    written
 }
 
 #[cfg(test)]
@@ -52,6 +70,14 @@ mod tests {
             sequence(&[0x30, 0x83, 1, 0, 0], 0x1_0000),
         ] {
             assert!(one_sequence(&bad).is_err());
+        }
+    }
+    #[test]
+    fn lengths_are_written_in_the_shortest_form() {
+        for len in [0, 1, 0x7f, 0x80, 0xff, 0x100, 0xffff] {
+            let written = definite(0x30, &vec![7; len]);
+            assert_eq!(one_sequence(&written), Ok(&written[..]), "{len}");
+            assert_eq!(written[written.len() - len..], vec![7; len]);
         }
     }
 }

@@ -23,6 +23,9 @@ pub mod blob;
 pub mod mac;
 pub mod wrap;
 
+pub mod attestation;
+pub mod envelope;
+
 mod aead;
 mod der;
 mod ec;

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use validator::Validate;
 use zeroize::Zeroizing;
 
@@ -19,6 +19,7 @@ use crate::limits::{DATA_KEY_BYTES, PLAINTEXT_BYTES};
 use crate::model::error::{Error, Result};
 use crate::operations::agreements;
 use crate::operations::ciphers::{self, Binding, PairKind, SYMMETRIC_DEFAULT, Side};
+use crate::operations::enclaves::Told;
 
 /// The algorithms that `encryption_algorithm` may name.
 const ALGORITHMS: [&str; 3] = [SYMMETRIC_DEFAULT, "RSAES_OAEP_SHA_256", "SM2_ENCRYPT"];
@@ -111,7 +112,39 @@ struct DeriveSecret {
     key_id: KeyIdText,
     key_agreement_algorithm: String,
     public_key: String,
-    recipient: Option<Value>,
+    recipient: Option<Recipient>,
+}
+
+/// The enclave that alone may read the answer: an object, and no list of its members' values.
+#[derive(Deserialize)]
+struct Recipient(Map<String, Value>);
+
+impl Recipient {
+    /// The attestation document's bytes.
+    fn document(self) -> Result<Vec<u8>> {
+        let text = |name: &str| match self.0.get(name) {
+            None | Some(Value::Null) => Err(Error::Missing(format!("recipient.{name}"))),
+            Some(Value::String(text)) if text.is_empty() => {
+                Err(Error::Missing(format!("recipient.{name}")))
+            }
+            Some(Value::String(text)) => Ok(text.as_str()),
+            Some(_) => Err(Error::invalid(
+                format!("recipient.{name}"),
+                "must be a string",
+            )),
+        };
+        let document = text("attestation_document")?;
+        let algorithm = text("key_encryption_algorithm")?;
+        if algorithm != "RSAES_OAEP_SHA_256" {
+            return Err(Error::invalid(
+                "recipient.key_encryption_algorithm",
+                "must be RSAES_OAEP_SHA_256",
+            ));
+        }
+        STANDARD
+            .decode(document)
+            .map_err(|_| Error::AttestationRefused("is not Base64"))
+    }
 }
 
 #[derive(Deserialize, Validate)]
@@ -221,7 +254,17 @@ struct NewPair<'k> {
 struct SharedSecret<'k> {
     key_id: &'k str,
     key_agreement_algorithm: &'static str,
-    shared_secret: Zeroizing<String>,
+    #[serde(flatten)]
+    secret: SecretText,
+}
+
+/// A secret for the caller, or for an enclave.
+#[derive(Serialize)]
+enum SecretText {
+    #[serde(rename = "shared_secret")]
+    Plain(Zeroizing<String>),
+    #[serde(rename = "ciphertext_recipient")]
+    Enveloped(String),
 }
 
 #[derive(Serialize)]
@@ -496,22 +539,22 @@ pub async fn derive_secret(cx: &mut Context, request: &Request) -> Result<Reply>
     if asked.key_agreement_algorithm != "ECDH" {
         return Err(Error::invalid("key_agreement_algorithm", "must be ECDH"));
     }
-    if asked.recipient.is_some() {
-        return Err(Error::invalid(
-            "recipient",
-            "is for enclaves, and there are none here",
-        ));
-    }
+    let document = asked.recipient.map(Recipient::document).transpose()?;
     let peer = STANDARD
         .decode(&asked.public_key)
         .map_err(|_| Error::invalid("public_key", "must be Base64"))?;
-    let (key, secret) = agreements::derive(cx, &asked.key_id.0, &peer).await?;
+    let (key, told) = agreements::derive(cx, &asked.key_id.0, &peer, document).await?;
     Reply::json(
         200,
         &SharedSecret {
             key_id: key.id.as_str(),
             key_agreement_algorithm: "ECDH",
-            shared_secret: Zeroizing::new(STANDARD.encode(secret.expose())),
+            secret: match told {
+                Told::Plain(secret) => {
+                    SecretText::Plain(Zeroizing::new(STANDARD.encode(secret.expose())))
+                }
+                Told::Enveloped(envelope) => SecretText::Enveloped(STANDARD.encode(envelope)),
+            },
         },
     )
 }

@@ -242,6 +242,18 @@ fn kms(error: &Error, action: Option<Action>) -> (u16, &'static str, String) {
              to other additional data"
                 .to_owned(),
         ),
+        Error::AttestationRefused(why) => (
+            400,
+            "KMS.3804",
+            format!("recipient.attestation_document {why}"),
+        ),
+        // The vendor answers 500, for its own roots went missing. Here it is how the service was
+        // set up, and no retry helps.
+        Error::NoEnclaveRoots => fixed(
+            400,
+            "KMS.3806",
+            "no root certificate of enclaves is trusted here; the operator can set enclave_roots",
+        ),
         Error::IsReplica(primary) => (
             400,
             "KMS.0308",

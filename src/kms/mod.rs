@@ -4,7 +4,7 @@
 
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
@@ -12,6 +12,7 @@ use std::time::Duration;
 use moka::future::Cache;
 
 use crate::config::Config;
+use crate::crypto::attestation::Roots;
 use crate::crypto::keyring::{DeploymentKey, ProjectKey};
 use crate::crypto::material::Material;
 use crate::crypto::root::Root;
@@ -67,6 +68,7 @@ pub struct Kms {
     open_material: OpenMaterial,
     issuers: Vec<Issuer>,
     keystone: Option<Keystone>,
+    enclave_roots: Roots,
     /// The latest time that destruction has believed, in milliseconds (threat model 5.5).
     high_water: AtomicI64,
     /// Whether the clock can be trusted enough to serve.
@@ -150,6 +152,7 @@ impl Kms {
             .take()
             .map(|keystone| Keystone::open(keystone).map_err(StartError))
             .transpose()?;
+        let enclave_roots = read_enclave_roots(&config.enclave_roots)?;
         let throttle = Throttle::new(&config.limits, &env);
         Ok((
             Self {
@@ -168,6 +171,7 @@ impl Kms {
                 slow_uses: Bench::new(limits::SLOW_AT_ONCE, limits::SLOW_USES_WAITING),
                 issuers,
                 keystone,
+                enclave_roots,
                 high_water,
                 clock_in_order: AtomicBool::new(true),
                 config,
@@ -230,6 +234,11 @@ impl Kms {
     /// The outside Keystone whose tokens are accepted.
     pub fn keystone(&self) -> Option<&Keystone> {
         self.keystone.as_ref()
+    }
+
+    /// The roots that attestation documents of enclaves must lead to.
+    pub fn enclave_roots(&self) -> &Roots {
+        &self.enclave_roots
     }
 
     /// The wall clock.
@@ -412,6 +421,20 @@ impl Kms {
             .with("deployment", &self.deployment.id)
             .with("token_key", id)
     }
+}
+
+/// The roots of enclaves that the operator trusts.
+fn read_enclave_roots(files: &[PathBuf]) -> std::result::Result<Roots, StartError> {
+    let mut roots = Roots::default();
+    for file in files {
+        let unusable =
+            |why: String| StartError(format!("enclave_roots: {}: {why}", file.display()));
+        let pem = fs::read(file).map_err(|error| unusable(error.to_string()))?;
+        roots
+            .add_pem(&pem)
+            .map_err(|why| unusable(why.to_string()))?;
+    }
+    Ok(roots)
 }
 
 /// A refusal of the store, by what it means to whoever called.

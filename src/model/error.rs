@@ -97,6 +97,10 @@ pub enum Error {
     /// A ciphertext does not open: it was altered, or is another key's, or was bound to another
     /// context. Which of them is nobody's business (threat model I-28).
     InvalidCiphertext,
+    /// The attestation document of an enclave is not believed: why, completing "the document …".
+    AttestationRefused(&'static str),
+    /// The operator trusts no enclave, so that no attestation document can be believed.
+    NoEnclaveRoots,
     /// The key is a replica, and only its primary, in this region, can do that.
     IsReplica(Region),
     /// The key has replicas in these regions, which keep it from leaving.
@@ -187,6 +191,8 @@ impl Error {
             Error::DataKeyDigest => "data-key-digest",
             Error::DataKeyLength => "data-key-length",
             Error::InvalidCiphertext => "invalid-ciphertext",
+            Error::AttestationRefused(_) => "attestation-refused",
+            Error::NoEnclaveRoots => "no-enclave-roots",
             Error::IsReplica(_) => "is-replica",
             Error::HasReplicas(_) => "has-replicas",
             Error::AlreadyInRegion(_) => "already-in-region",

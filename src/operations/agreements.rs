@@ -1,24 +1,35 @@
 //! Agreeing on a secret with a peer (ECDH, SP 800-56A).
 
 use super::ciphers::current;
+use super::enclaves::{self, Told};
 use super::fit;
 use crate::crypto::asymmetric;
-use crate::crypto::secret::Secret;
 use crate::kms::Context;
 use crate::model::error::{Error, Result};
 use crate::model::key::{Key, KeyRef};
 
 /// The secret that a key and a peer's public key (SubjectPublicKeyInfo, DER) agree on: the
-/// x-coordinate.
+/// x-coordinate. With the attestation document of an enclave, it is for that enclave alone.
 ///
 /// # Errors
-/// [`Error::UnfitKey`]; [`Error::Invalid`] when the peer's key is none of the same curve.
-pub async fn derive(cx: &mut Context, key: &KeyRef, peer: &[u8]) -> Result<(Key, Secret)> {
+/// [`Error::UnfitKey`]; [`Error::Invalid`] when the peer's key is none of the same curve; as
+/// [`enclaves::attest`].
+pub async fn derive(
+    cx: &mut Context,
+    key: &KeyRef,
+    peer: &[u8],
+    document: Option<Vec<u8>>,
+) -> Result<(Key, Told)> {
     let key = cx.key(key).await?;
     fit::must_agree(&key)?;
+    let attested = match document {
+        Some(document) => Some(enclaves::attest(cx, document).await?),
+        None => None,
+    };
     let material = cx.material(&key, current(&key)?).await?;
     let secret = asymmetric::agree(&material, peer).map_err(|_| {
         Error::invalid("public_key", "must be a public key on the curve of the key")
     })?;
-    Ok((key, secret))
+    let told = enclaves::tell(cx, attested.as_ref(), secret)?;
+    Ok((key, told))
 }

@@ -4,6 +4,7 @@
 
 pub mod agreements;
 pub mod ciphers;
+pub mod enclaves;
 mod fit;
 pub mod identity;
 pub mod keys;

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::calls::name_of;
+use crate::support::calls::{KEY_CALLS, name_of, spell};
 use crate::support::openapi::{operations, resolve};
 use crate::support::{Answer, Db, TestServer, on_both};
 
@@ -12,6 +12,8 @@ on_both!(
     bodies_that_cannot_be_read,
     members_that_break_their_rules,
     members_of_every_wrong_type,
+    members_that_are_missing_or_name_nothing,
+    no_operation_reads_what_is_no_json_or_too_long,
     paths_and_methods_that_are_not_there,
     bodies_where_none_is_expected,
     logins_that_make_no_sense,
@@ -442,15 +444,105 @@ async fn members_of_every_wrong_type(db: Db) {
                 json!(-1),
             ] {
                 let right = [
+                    // Its members are missing; enclaves.rs has what that answers.
+                    ("recipient", json!({})),
                     ("encryption_context", json!({})),
                     ("with_plain_text", json!(true)),
                 ];
                 if right.contains(&(member.as_str(), wrong.clone())) {
-                    // Of all of these the two that are no faults.
+                    // Of all of these the three whose type is right.
                     continue;
                 }
                 check_wrong_type(&target, call, operation, member, wrong).await;
             }
+        }
+    }
+    target.check_unharmed().await;
+}
+
+/// Every mandatory member of every operation, left out and empty; and where an operation takes them,
+/// an id of a wrong form, one of nobody's, and a sequence that is none.
+async fn members_that_are_missing_or_name_nothing(db: Db) {
+    let target = Target::start(db).await;
+    for (method, path, operation) in operations() {
+        if !path.contains("{project_id}") {
+            continue;
+        }
+        let call = &*name_of(&method, &path);
+        let body_schema = operation.pointer("/requestBody/content/application~1json/schema");
+        let schema = body_schema.map_or(&Value::Null, resolve);
+        let example = &operation["requestBody"]["content"]["application/json"]["example"];
+        let with = |member: &str, value: Value| {
+            let mut body = example.clone();
+            if body.get("key_id").is_some() || call.contains("{key_id}") {
+                body["key_id"] = json!(target.key);
+            }
+            for place in ["key", "keystore_id", "access_point_id", "policy_id"] {
+                if call.contains(&format!("{{{place}}}")) {
+                    body[place] = json!("00000000-0000-4000-8000-000000000000");
+                }
+            }
+            body[member] = value;
+            body
+        };
+        let mut cases = Vec::new();
+        let in_path = |member: &str| call.contains(&format!("{{{member}}}"));
+        for member in schema["required"].as_array().into_iter().flatten() {
+            let member = member.as_str().unwrap();
+            if !in_path(member) {
+                cases.push((member, Value::Null, (400, "KMS.0204")));
+                if member != "key_description" {
+                    cases.push((member, json!(""), (400, "KMS.0204")));
+                }
+            }
+        }
+        for member in ["key_id", "target_key_id", "destination_key_id"] {
+            if schema["properties"].get(member).is_some() || in_path(member) {
+                cases.push((member, json!("NOT-AN-ID"), (400, "KMS.0205")));
+                let nobodys = json!("00000000-0000-4000-8000-000000000000");
+                if call != "decrypt-data" {
+                    cases.push((member, nobodys, (404, "KMS.0207")));
+                }
+            }
+        }
+        if schema["properties"].get("sequence").is_some() {
+            cases.push(("sequence", json!("short"), (400, "KMS.0206")));
+        }
+        for (member, value, (status, code)) in cases {
+            let body = with(member, value);
+            let answer = target.server.call(call, body.clone()).await;
+            let what = format!("{call} {body}: {}", answer.text);
+            assert_eq!(answer.verdict(), (status, code.to_owned()), "{what}");
+        }
+    }
+    target.check_unharmed().await;
+}
+
+/// Whatever the operation, a body that is no JSON object or is too long is refused as such.
+async fn no_operation_reads_what_is_no_json_or_too_long(db: Db) {
+    let target = Target::start(db).await;
+    let server = &target.server;
+    for call in KEY_CALLS {
+        let spelled = spell(
+            server.account.project.id.as_str(),
+            call.name,
+            (call.body)(&target.key),
+        );
+        if spelled.body.is_none() {
+            continue;
+        }
+        let too_long = format!("{{}}{}", " ".repeat(64 * 1024));
+        for (body, code) in [
+            ("{", "KMS.0202"),
+            ("[]", "KMS.0202"),
+            (&*too_long, "KMS.0203"),
+        ] {
+            let request = server
+                .request(&spelled.method, &spelled.path)
+                .header("X-Auth-Token", &server.token)
+                .header("Content-Type", "application/json")
+                .body(body.to_owned());
+            server.send(request).await.refused(400, code);
         }
     }
     target.check_unharmed().await;

@@ -1,5 +1,6 @@
 mod bad_input;
 mod ciphers;
+mod enclaves;
 mod identity;
 mod keys;
 mod lists;

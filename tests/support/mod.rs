@@ -21,10 +21,12 @@ use kmsd::server::Server;
 use serde_json::{Value, json};
 
 pub mod calls;
+pub mod enclave;
 pub mod openapi;
 pub mod pages;
 pub mod process;
 pub mod raw;
+mod seen;
 pub mod signing;
 
 /// The database under a test.
@@ -300,6 +302,7 @@ impl TestServer {
                 text: answer.text().await.unwrap(),
             };
             openapi::check_answer(&method, &path, &answer);
+            seen::note(&method, &path, &answer);
             answer
         }
     }
