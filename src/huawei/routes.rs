@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::error::{Service, render};
-use super::{auth, ciphers, identity, keys, replicas, signatures, versions};
+use super::{auth, ciphers, identity, keys, records, replicas, signatures, versions};
 use crate::dialect::{Call, Handler, Reply, Request, handler, serve};
 use crate::kms::Kms;
 use crate::model::action::Action;
@@ -115,6 +115,12 @@ pub fn table() -> Vec<Route> {
             Kind::Guarded(UpdatePrimaryRegion, handler(replicas::update_primary)),
         ),
     ]);
+    // Huawei has no call for it: a root of our own collides with none that it may add.
+    rows.push(kms(
+        "GET",
+        "/kmsd/v1/{project_id}/keys/{key_id}/audit",
+        Kind::Guarded(ListKeyRecords, handler(records::list)),
+    ));
     let tokens = "/v3/auth/tokens";
     rows.extend([
         iam("POST", tokens, Kind::LogIn),

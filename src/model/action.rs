@@ -136,6 +136,10 @@ actions! {
     /// Agree on a secret with a peer.
     DeriveSharedSecret: Reads, Full, Some("kms:cmk:deriveSharedSecret");
 
+    // The trail of a key. Huawei has no such call; the permission's name is ours.
+    /// Read the audit records of one key.
+    ListKeyRecords: Reads, Read, Some("kmsd:audit:list");
+
     // Multi-region keys.
     /// Read where a key can be copied to.
     ListRegions: Reads, Read, Some("kms:cmk:listRegions");

@@ -10,5 +10,6 @@ pub mod identity;
 pub mod keys;
 pub mod macs;
 pub mod replicas;
+pub mod records;
 pub mod signatures;
 pub mod upkeep;
