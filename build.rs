@@ -11,6 +11,9 @@ fn main() {
     let document: serde_json::Value =
         serde_saphyr::from_str(&yaml).unwrap_or_else(|error| panic!("openapi.yaml: {error}"));
     let folder = std::env::var("OUT_DIR").expect("cargo says where to build");
-    std::fs::write(Path::new(&folder).join("openapi.json"), document.to_string())
-        .expect("the folder that cargo named can be written to");
+    std::fs::write(
+        Path::new(&folder).join("openapi.json"),
+        document.to_string(),
+    )
+    .expect("the folder that cargo named can be written to");
 }

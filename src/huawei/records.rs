@@ -35,9 +35,9 @@ pub async fn list(cx: &mut Context, request: &Request) -> Result<Reply> {
     let key = key_in_path(request, None)?;
     let limit = match query_param(request, "limit")?.filter(|text| !text.is_empty()) {
         None => limits::RECORD_ROWS,
-        Some(text) => text
-            .parse::<usize>()
-            .ok()
+        Some(text) => Some(&text)
+            .filter(|text| text.bytes().all(|b| b.is_ascii_digit()))
+            .and_then(|text| text.parse().ok())
             .filter(|rows| (1..=limits::MOST_RECORD_ROWS).contains(rows))
             .ok_or_else(|| {
                 let most = limits::MOST_RECORD_ROWS;

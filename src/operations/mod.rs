@@ -9,7 +9,7 @@ mod fit;
 pub mod identity;
 pub mod keys;
 pub mod macs;
-pub mod replicas;
 pub mod records;
+pub mod replicas;
 pub mod signatures;
 pub mod upkeep;

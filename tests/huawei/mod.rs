@@ -4,5 +4,6 @@ mod enclaves;
 mod identity;
 mod keys;
 mod lists;
+mod records;
 mod replicas;
 mod signatures;

@@ -47,7 +47,7 @@ export function batch(action, keys, { changed, done }) {
         names(unfit, (key) => misfit(action, key))),
       asked.fields,
       h("div", { class: "buttons" },
-        h("button", { type: "button", onclick: close }, "Close without doing it"), go));
+        h("button", { type: "button", onclick: close }, "Close"), go));
       return body;
     },
     { wide: true, busy: () => running, onclose: () => ran && done() },

@@ -151,7 +151,7 @@ export function listPage(keys, view) {
       pick("spec", "Algorithm", Object.keys(SPECS).map((spec) => [spec, spec])),
       pick("usage", "Usage", Object.entries(USAGES)),
       !readOnly && pick("origin", "Origin", Object.entries(ORIGINS)),
-      date("from", "Created from"), date("to", "to"),
+      h("div", { class: "inline dates" }, date("from", "Created from"), date("to", "to")),
       !readOnly && offers("resource_instances/action") && tagFilter(),
       h("button", {
         type: "button",
