@@ -25,8 +25,10 @@ async fn trail(server: &TestServer, key: &str) -> Vec<Value> {
 }
 
 fn actions(records: &[Value]) -> Vec<&str> {
-    let name = |record: &'_ Value| -> &'_ str { record["action"].as_str().unwrap() };
-    records.iter().map(name).collect()
+    records
+        .iter()
+        .map(|record| record["action"].as_str().unwrap())
+        .collect()
 }
 
 async fn what_was_done_to_a_key_the_newest_first_and_reading_it_too(db: Db) {
