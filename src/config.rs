@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
+use crate::hsm::ClusterSettings;
 use crate::model::ids::Region;
 use crate::outside::{IssuerSettings, KeystoneSettings};
 use crate::store::{DatabaseUrl, Durability};
@@ -44,6 +45,7 @@ struct Settings {
     compatibility: Compatibility,
     issuers: Vec<IssuerSettings>,
     keystone: Option<KeystoneSettings>,
+    hsm_clusters: Vec<ClusterSettings>,
     enclave_roots: Vec<PathBuf>,
 }
 
@@ -70,6 +72,7 @@ impl Default for Settings {
             compatibility: Compatibility::default(),
             issuers: Vec::new(),
             keystone: None,
+            hsm_clusters: Vec::new(),
             enclave_roots: Vec::new(),
         }
     }
@@ -246,6 +249,8 @@ pub struct Config {
     pub issuers: Vec<IssuerSettings>,
     /// An outside Keystone, until it is opened.
     pub keystone: Option<KeystoneSettings>,
+    /// Clusters of hardware security modules, of which keystores can be made.
+    pub hsm_clusters: Vec<ClusterSettings>,
     /// PEM files of the root certificates of enclaves that are believed.
     pub enclave_roots: Vec<PathBuf>,
     /// Whether this is `kmsd dev`: throw-away, loopback only.
@@ -558,6 +563,14 @@ impl Settings {
         if let Some(keystone) = &self.keystone {
             keep(keystone.check());
         }
+        for (at, cluster) in self.hsm_clusters.iter().enumerate() {
+            keep(cluster.check());
+            keep(secrets_are_private(&cluster.pin_file));
+            let others = &self.hsm_clusters[..at];
+            if others.iter().any(|other| other.id == cluster.id) {
+                keep(Err(format!("hsm_clusters: {} is there twice", cluster.id)));
+            }
+        }
         match (listen, operators, database, regions, public_url) {
             (Ok(listen), Ok(operators_listen), Ok(database), Ok(regions), Ok(public_url))
                 if faults.is_empty() =>
@@ -597,6 +610,7 @@ impl Settings {
                     list_without_spec: self.compatibility.list_keys_without_spec,
                     issuers: self.issuers,
                     keystone: self.keystone,
+                    hsm_clusters: self.hsm_clusters,
                     enclave_roots: self.enclave_roots,
                     dev: false,
                 })

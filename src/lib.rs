@@ -10,6 +10,7 @@ pub mod limits;
 pub mod model;
 
 pub mod crypto;
+pub mod hsm;
 pub mod outside;
 pub mod store;
 

@@ -92,6 +92,15 @@ pub const DATABASE_TIME: Duration = Duration::from_secs(3);
 /// Uses of RSA keys that may wait; each takes a few milliseconds.
 pub const SLOW_USES_WAITING: usize = 512;
 
+/// Sessions with one cluster of hardware security modules, and so calls to it at once.
+pub const HSM_SESSIONS: usize = 8;
+
+/// Calls that may wait for one cluster; beyond it the answer is 503 at once (I-49).
+pub const HSM_WAITING: usize = 256;
+
+/// How long a call waits for a cluster before it counts as unavailable. PKCS#11 knows no timeouts.
+pub const HSM_TIME: Duration = Duration::from_secs(10);
+
 /// An attestation document of an enclave. AWS's are 5 KiB; QingTian's certificates may be larger.
 pub const ATTESTATION_BYTES: usize = 32 * 1024;
 

@@ -10,7 +10,7 @@ use kmsd::model::identity::Role;
 use kmsd::operations::upkeep::{TimeGuard, step};
 use serde_json::{Value, json};
 
-use crate::support::calls::{self, KEY_CALLS};
+use crate::support::calls::{self, CLUSTER, KEY_CALLS};
 use crate::support::signing::Signer;
 use crate::support::{Answer, Db, START, TestServer, on_both, password_login};
 
@@ -90,6 +90,8 @@ async fn every_call_on_keys_leaves_its_record(db: Db) {
             None => call.name.to_owned(),
         };
         let body = server.body_for(call, &key).await;
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let keystore = text(&body["keystore_id"]);
         let before = count(&server).await;
         let answer = server.call(call.name, body).await;
         let body = answer.done();
@@ -116,6 +118,14 @@ async fn every_call_on_keys_leaves_its_record(db: Db) {
             Action::CreateKey => "AES_256 ENCRYPT_DECRYPT".into(),
             Action::ScheduleKeyDeletion => "in 7 days".into(),
             Action::ReEncrypt => format!("from {}", expected.key_id),
+            Action::CreateKeystore => {
+                format!(
+                    "keystore {} of {CLUSTER}",
+                    text(&body["keystore"]["keystore_id"])
+                )
+            }
+            Action::EnableKeystore | Action::DisableKeystore => format!("keystore {keystore}"),
+            Action::DeleteKeystore => format!("keystore {keystore} of {CLUSTER}"),
             Action::ReplicateKey => {
                 format!("to region-2 in project {}", server.account.project.id)
             }

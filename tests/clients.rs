@@ -4,6 +4,8 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use crate::huawei::keystores;
+use crate::support::calls::{CLUSTER, CLUSTER_CA};
 use crate::support::process::{self, Process, exports, kmsd};
 use crate::support::{Db, new_postgres_database, run};
 
@@ -15,6 +17,16 @@ fn huaweis_sdk_on_sqlite() {
 #[test]
 fn huaweis_sdk_on_postgres() {
     against_dev("huawei_sdk.py", Db::Postgres);
+}
+
+#[test]
+fn huaweis_sdk_on_keystores_on_sqlite() {
+    run(against_an_hsm("huawei_sdk_keystores.py", Db::Sqlite));
+}
+
+#[test]
+fn huaweis_sdk_on_keystores_on_postgres() {
+    run(against_an_hsm("huawei_sdk_keystores.py", Db::Postgres));
 }
 
 #[test]
@@ -91,6 +103,23 @@ fn dev(db: Db, arguments: &[&str]) -> (Process, Vec<(String, String)>) {
     let mut kmsd = Process::start(command.stderr(Stdio::null()));
     let settings = exports(&kmsd.lines_until("AWS_ACCOUNT_ID_2"));
     (kmsd, settings)
+}
+
+/// A kmsd with a PKCS#11 token.
+async fn against_an_hsm(suite: &'static str, db: Db) {
+    let all = keystores::fixture(db).await;
+    let settings = [
+        ("KMS_ENDPOINT", all.server.url("")),
+        ("KMS_PROJECT_ID", all.server.account.project.id.to_string()),
+        ("KMS_TOKEN", all.server.token.clone()),
+        ("KMS_HSM_CLUSTER", keystores::HSM.to_owned()),
+        ("KMS_HSM_CLUSTER_2", CLUSTER.to_owned()),
+        ("KMS_HSM_CA", CLUSTER_CA.to_owned()),
+    ]
+    .map(|(name, value)| (name.to_owned(), value));
+    let driven = actix_web::rt::task::spawn_blocking(move || drive(suite, &settings));
+    driven.await.unwrap();
+    all.stop().await;
 }
 
 /// A kmsd that trusts a real Keystone, whose answers it believes for so many seconds.

@@ -101,7 +101,7 @@ const STACK: &[&[&str]] = &[
     &["model", "limits"],
     &["env", "json"],
     &["crypto"],
-    &["outside", "store"],
+    &["outside", "store", "hsm"],
     &["config"],
     &["kms"],
     &["operations"],

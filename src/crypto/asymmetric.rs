@@ -6,7 +6,7 @@
 
 use super::algorithm::{EncryptionAlgorithm, MessageType, SigningAlgorithm};
 use super::kind::Form;
-use super::material::{Material, MaterialKind};
+use super::material::{Holding, Material, MaterialKind};
 use super::rsa::{Oaep, Padding};
 use super::secret::Secret;
 use super::{CryptoError, ec, ed25519, rsa, sm};
@@ -20,11 +20,12 @@ const SM2_DEFAULT_ID: &str = "1234567812345678";
 /// [`MessageType::Digest`] is refused for pure Ed25519, which has no digest of its own to take.
 /// [`MessageType::Raw`] under SM2 hashes with the default signer id `1234567812345678`.
 ///
-/// RSA-4096 takes several milliseconds; the others less.
+/// RSA-4096 takes several milliseconds; the others less. A key in a hardware security module is
+/// given the digest only.
 ///
 /// # Errors
 /// [`CryptoError::Unsupported`] when the algorithm or message type does not fit the key,
-/// [`CryptoError::Invalid`] when a digest has the wrong length.
+/// [`CryptoError::Invalid`] when a digest has the wrong length, [`CryptoError::Unreachable`].
 pub fn sign(
     material: &Material,
     algorithm: SigningAlgorithm,
@@ -33,7 +34,12 @@ pub fn sign(
 ) -> Result<Vec<u8>, CryptoError> {
     let kind = material.kind();
     check_signing(kind, algorithm, message_type, message)?;
-    let key = material.bytes();
+    let key = match material.holding() {
+        Holding::Bytes(key) => key,
+        Holding::Hsm { key, .. } => {
+            return key.sign_digest(algorithm, &digest_of(algorithm, message_type, message)?);
+        }
+    };
     match kind.form() {
         Form::Rsa(_) => {
             let (padding, digest) = rsa_signature(algorithm)?;
@@ -151,16 +157,21 @@ pub fn encrypt_with_public(
 ///
 /// # Errors
 /// [`CryptoError::Unsupported`] when the algorithm is not one for key pairs of this kind,
-/// [`CryptoError::Invalid`] for every ciphertext that does not decrypt.
+/// [`CryptoError::Invalid`] for every ciphertext that does not decrypt,
+/// [`CryptoError::Unreachable`].
 pub fn decrypt(
     material: &Material,
     algorithm: EncryptionAlgorithm,
     ciphertext: &[u8],
 ) -> Result<Secret, CryptoError> {
     check_encryption(material.kind(), algorithm)?;
+    let key = match material.holding() {
+        Holding::Bytes(key) => key,
+        Holding::Hsm { key, .. } => return key.decrypt(algorithm, ciphertext),
+    };
     match (material.kind().form(), oaep(algorithm)) {
-        (Form::Rsa(_), Some(oaep)) => rsa::decrypt(material.bytes(), oaep, ciphertext),
-        (Form::Sm2, None) => sm::decrypt(material.bytes(), ciphertext),
+        (Form::Rsa(_), Some(oaep)) => rsa::decrypt(key, oaep, ciphertext),
+        (Form::Sm2, None) => sm::decrypt(key, ciphertext),
         _ => Err(CryptoError::Unsupported),
     }
 }
@@ -169,12 +180,15 @@ pub fn decrypt(
 ///
 /// # Errors
 /// [`CryptoError::Unsupported`] when keys of this kind do not agree, [`CryptoError::Invalid`] when
-/// `peer` is not a public key on the same curve.
+/// `peer` is not a public key on the same curve, [`CryptoError::Unreachable`].
 pub fn agree(material: &Material, peer: &[u8]) -> Result<Secret, CryptoError> {
-    match material.kind().form() {
-        Form::Ec(curve) => ec::agree(curve, material.bytes(), peer),
-        Form::Sm2 => sm::agree(material.bytes(), peer),
-        Form::Rsa(_) | Form::Ed25519 | Form::Bytes(_) => Err(CryptoError::Unsupported),
+    match (material.kind().form(), material.holding()) {
+        (Form::Ec(curve), Holding::Bytes(key)) => ec::agree(curve, key, peer),
+        (Form::Ec(curve), Holding::Hsm { key, .. }) => key.agree(&ec::point(curve, peer)?),
+        (Form::Sm2, Holding::Bytes(key)) => sm::agree(key, peer),
+        (Form::Sm2, Holding::Hsm { .. }) | (Form::Rsa(_) | Form::Ed25519 | Form::Bytes(_), _) => {
+            Err(CryptoError::Unsupported)
+        }
     }
 }
 

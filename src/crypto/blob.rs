@@ -11,7 +11,7 @@
 //! offset  0  magic, 4B
 //!         1  format version, 01
 //!         2  suite
-//!         3  flags: bit 0 object context, bit 1 text context; all others zero
+//!         3  flags: bit 0 object context, bit 1 text context, bit 2 PIN; all others zero
 //!         4  key version, u32, big endian
 //!         8  key id, 36 characters, lower case
 //!        44  salt, 32 bytes
@@ -33,8 +33,8 @@ use zeroize::Zeroizing;
 
 use super::aead::{Aead, IV, TAG};
 use super::hash::{constant_time_eq, sha256};
-use super::kdf::{kbkdf, kbkdf_sm3};
-use super::material::{Material, MaterialKind};
+use super::kdf::{kbkdf, kbkdf_by, kbkdf_sm3};
+use super::material::{Holding, Material, MaterialKind};
 use super::secret::Secret;
 use super::{CryptoError, sm};
 use crate::env::Entropy;
@@ -51,6 +51,8 @@ const COMMITMENT: usize = 32;
 const HINT: usize = 4;
 const HEADER: usize = FIXED + SALT + IV + COMMITMENT + HINT;
 const KEY_ID: usize = 36;
+/// The bit of a type byte, and so of the flags, that says that there is a PIN.
+const PIN: u8 = 4;
 const PROJECT_ID: usize = 32;
 
 /// Which key seals, and where it lives.
@@ -71,7 +73,8 @@ pub struct Place<'a> {
 /// In canonical form: a type byte (`00` none, `01` object, `02` text). For an object the number of
 /// pairs (u32, big endian) follows and, in the order of the names' UTF-8 bytes, each name and value
 /// as length (u32, big endian) and bytes; for a text its length and bytes. Nothing is trimmed,
-/// folded or normalized. What is empty is the same as none.
+/// folded or normalized. What is empty is the same as none. With a PIN the type byte has bit 2 set
+/// (`04`, `05`, `06`), and the digest of the PIN stands at the end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BoundContext(Vec<u8>);
 
@@ -106,6 +109,18 @@ impl BoundContext {
         canonical.extend(length(text.len()));
         canonical.extend(text.as_bytes());
         Self(canonical)
+    }
+
+    /// The same and a PIN, by its digest: both have to be given again.
+    #[must_use]
+    pub fn with_pin(mut self, digest: &[u8; 32]) -> Self {
+        if let Some(kind) = self.0.first_mut()
+            && *kind & PIN == 0
+        {
+            *kind |= PIN;
+            self.0.extend(digest);
+        }
+        self
     }
 
     /// The canonical form.
@@ -180,9 +195,14 @@ impl Suite {
     ) -> Result<(Secret, [u8; COMMITMENT]), CryptoError> {
         let mut commitment = [0; COMMITMENT];
         let mut okm = Zeroizing::new(vec![0; self.aead().1 + COMMITMENT]);
-        match self {
-            Self::Aes256 => kbkdf(material.bytes(), info, &mut okm),
-            Self::Sm4 => kbkdf_sm3(material.bytes(), info, &mut okm)?,
+        match (self, material.holding()) {
+            (Self::Aes256, Holding::Bytes(key)) => kbkdf(key, info, &mut okm),
+            (Self::Sm4, Holding::Bytes(key)) => kbkdf_sm3(key, info, &mut okm)?,
+            // The one thing that leaves a module is the key of this one message.
+            (Self::Aes256, Holding::Hsm { key, .. }) => {
+                kbkdf_by(info, &mut okm, |input| key.hmac(input))?;
+            }
+            (Self::Sm4, Holding::Hsm { .. }) => return Err(CryptoError::Unsupported),
         }
         let (key, tail) = okm.split_at(self.aead().1);
         commitment.copy_from_slice(tail);
@@ -275,7 +295,7 @@ impl<'a> Parts<'a> {
             suite: [Suite::Aes256, Suite::Sm4]
                 .into_iter()
                 .find(|one| one.byte() == *suite)?,
-            context: match flags {
+            context: match flags & !PIN {
                 0 => ContextKind::None,
                 1 => ContextKind::Object,
                 2 => ContextKind::Text,
@@ -427,6 +447,31 @@ mod tests {
         key_version: 7,
     };
 
+    #[test]
+    fn a_pin_counts_whatever_stands_beside_it() {
+        let material = Material::import(MaterialKind::Aes256, Secret::from_slice(&[7; 32]));
+        let material = material.ok().unwrap();
+        let pairs = BTreeMap::from([("a".to_owned(), "b".to_owned())]);
+        let bare = [
+            BoundContext::none(),
+            BoundContext::text("a"),
+            BoundContext::object(&pairs),
+        ];
+        let pinned = |digest: [u8; 32]| bare.clone().map(|context| context.with_pin(&digest));
+        let all = [bare.clone(), pinned([1; 32]), pinned([2; 32])].concat();
+        for (at, sealed_with) in all.iter().enumerate() {
+            let blob = seal(&material, &PLACE, sealed_with, b"text", &Seeded::new(1)).unwrap();
+            assert_eq!(blob[3] & 4 != 0, at >= 3, "the flag of a PIN");
+            for (other, opened_with) in all.iter().enumerate() {
+                let opened = open(&material, DEPLOYMENT, PROJECT, opened_with, &blob);
+                assert_eq!(opened.is_ok(), at == other, "{at} {other}");
+            }
+        }
+        // A text cannot be chosen so that it passes for a PIN.
+        let once = BoundContext::none().with_pin(&[1; 32]);
+        assert_eq!(once.clone().with_pin(&[2; 32]), once);
+    }
+
     fn kinds() -> impl Iterator<Item = MaterialKind> {
         [MaterialKind::Aes256, MaterialKind::Sm4]
             .into_iter()
@@ -554,7 +599,8 @@ mod tests {
             (2, 0),
             (2, 3),
             (3, 3),
-            (3, 4),
+            (3, 7),
+            (3, 8),
             (8, b'A'),
             (8, 0xff),
         ] {
@@ -687,6 +733,7 @@ mod tests {
             key_version: u32,
             object: Option<BTreeMap<String, String>>,
             text: Option<String>,
+            pin: Option<String>,
             plaintext: String,
             seed: u64,
             blob: String,
@@ -705,6 +752,10 @@ mod tests {
                 (Some(pairs), None) => BoundContext::object(pairs),
                 (None, Some(text)) => BoundContext::text(text),
                 _ => BoundContext::none(),
+            };
+            let context = match &sample.pin {
+                Some(pin) => context.with_pin(&sha256(pin.as_bytes())),
+                None => context,
             };
             let place = Place {
                 deployment: &sample.deployment,
@@ -727,6 +778,6 @@ mod tests {
             opened += 1;
         }
         println!("corpus: {opened} of {} blobs opened", corpus.len());
-        assert_eq!(opened, if sm::AVAILABLE { 8 } else { 5 });
+        assert_eq!(opened, if sm::AVAILABLE { 9 } else { 6 });
     }
 }

@@ -38,6 +38,15 @@ impl Curve {
         }
     }
 
+    /// An uncompressed point: 04, x and y.
+    const fn point_len(self) -> usize {
+        match self {
+            Self::P256 | Self::Secp256k1 => 65,
+            Self::P384 => 97,
+            Self::P521 => 133,
+        }
+    }
+
     #[rustfmt::skip]
     const fn library(self) -> (&'static EcdsaSigningAlgorithm, &'static EcdsaVerificationAlgorithm) {
         match self {
@@ -78,6 +87,17 @@ pub(super) fn public_der(curve: Curve, pkcs8: &Secret) -> Result<Vec<u8>, Crypto
         .as_der()
         .map(|der| der.as_ref().to_vec())
         .map_err(|_| CryptoError::Internal("EC public key"))
+}
+
+/// The uncompressed point of a public key on this curve.
+pub(super) fn point(curve: Curve, spki: &[u8]) -> Result<Vec<u8>, CryptoError> {
+    parse_public(curve, spki)?;
+    // The one encoding that is taken ends in the point.
+    let start = spki.len().checked_sub(curve.point_len());
+    start
+        .and_then(|start| spki.get(start..))
+        .map(<[u8]>::to_vec)
+        .ok_or(CryptoError::Invalid)
 }
 
 /// Whether this is a public key on this curve.

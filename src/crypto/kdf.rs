@@ -25,10 +25,29 @@ pub fn kbkdf(key: &Secret, info: &[u8], out: &mut [u8]) {
 /// # Errors
 /// [`CryptoError::Unsupported`] in a build without SM3.
 pub(super) fn kbkdf_sm3(key: &Secret, info: &[u8], out: &mut [u8]) -> Result<(), CryptoError> {
+    kbkdf_by(info, out, |input| {
+        let block = Zeroizing::new(sm::hmac_sm3(key.expose(), &[input])?);
+        Ok(Secret::from_slice(&*block))
+    })
+}
+
+/// The same construction with any function of 32 bytes in place of HMAC-SHA-256 with a key that is
+/// here, such as HMAC-SHA-256 with a key that is elsewhere.
+///
+/// # Errors
+/// What the function answers; [`CryptoError::Internal`] when it gives another length.
+pub(super) fn kbkdf_by(
+    info: &[u8],
+    out: &mut [u8],
+    hmac: impl Fn(&[u8]) -> Result<Secret, CryptoError>,
+) -> Result<(), CryptoError> {
     for (count, chunk) in (1_u32..).zip(out.chunks_mut(32)) {
-        let block = sm::hmac_sm3(key.expose(), &[&count.to_be_bytes(), info])?;
-        let block = Zeroizing::new(block);
-        for (out, byte) in chunk.iter_mut().zip(block.iter()) {
+        let input = [count.to_be_bytes().as_slice(), info].concat();
+        let block = hmac(&input)?;
+        if block.expose().len() != 32 {
+            return Err(CryptoError::Internal("HMAC of another length"));
+        }
+        for (out, byte) in chunk.iter_mut().zip(block.expose()) {
             *out = *byte;
         }
     }

@@ -4,7 +4,7 @@ use aws_lc_rs::hmac;
 
 use super::algorithm::MacAlgorithm;
 use super::hash::constant_time_eq;
-use super::material::Material;
+use super::material::{Holding, Material};
 use super::{CryptoError, sm};
 
 /// The authentication code of `message`: 28, 32, 48, 64 or 32 bytes.
@@ -19,7 +19,10 @@ pub fn mac(
     if material.kind().mac_algorithm() != Some(algorithm) {
         return Err(CryptoError::Unsupported);
     }
-    compute(algorithm, material.bytes().expose(), message)
+    match material.holding() {
+        Holding::Bytes(key) => compute(algorithm, key.expose(), message),
+        Holding::Hsm { key, .. } => Ok(key.hmac(message)?.expose().to_vec()),
+    }
 }
 
 /// Whether `mac` is the whole authentication code of `message`, compared in constant time.

@@ -1,8 +1,11 @@
-//! Key material: the secret bytes of one version of one key.
+//! Key material: what one version of one key computes with.
 //!
-//! It is opened for one call and wiped after it. Outside this module it is opaque.
+//! Outside this module it is opaque.
+
+use std::sync::Arc;
 
 use super::hash::hmac_sha256;
+use super::hsm_key::HsmKey;
 use super::kind::Form;
 use super::sealed::{self, Context};
 use super::secret::{Secret, assert_not_impl};
@@ -11,12 +14,22 @@ use crate::env::Entropy;
 
 pub use super::kind::MaterialKind;
 
-/// Secret bytes and what they are a key of.
-///
-/// Asymmetric keys are PKCS#8 DER in one fixed encoding, so equal keys are equal bytes.
+/// What a key computes with, and what it is a key of.
 pub struct Material {
     kind: MaterialKind,
-    bytes: Secret,
+    holding: Holding,
+}
+
+/// Where the secret is.
+pub(super) enum Holding {
+    /// Here. Asymmetric keys are PKCS#8 DER in one fixed encoding, so equal keys are equal bytes.
+    Bytes(Secret),
+    /// In a hardware security module. What is known here is the public half
+    /// (SubjectPublicKeyInfo, DER), which is empty for a symmetric key.
+    Hsm {
+        key: Arc<dyn HsmKey>,
+        public: Secret,
+    },
 }
 
 assert_not_impl!(Material: std::fmt::Debug, Clone, serde::Serialize);
@@ -41,7 +54,20 @@ impl Material {
             Form::Ed25519 => ed25519::generate()?,
             Form::Sm2 => sm::generate(entropy)?,
         };
-        Ok(Self { kind, bytes })
+        Ok(Self::of_bytes(kind, bytes))
+    }
+
+    /// Material that is in a hardware security module. `public` is the public half
+    /// (SubjectPublicKeyInfo, DER), empty for a symmetric key.
+    pub fn in_hsm(kind: MaterialKind, key: Arc<dyn HsmKey>, public: Vec<u8>) -> Self {
+        let public = Secret::new(public);
+        let holding = Holding::Hsm { key, public };
+        Self { kind, holding }
+    }
+
+    fn of_bytes(kind: MaterialKind, bytes: Secret) -> Self {
+        let holding = Holding::Bytes(bytes);
+        Self { kind, holding }
     }
 
     /// Material that a customer brings (I-32): the exact number of bytes for a symmetric or HMAC
@@ -67,7 +93,7 @@ impl Material {
             Form::Ed25519 => ed25519::normalize(bytes.expose())?,
             Form::Sm2 => sm::normalize(bytes.expose())?,
         };
-        Ok(Self { kind, bytes })
+        Ok(Self::of_bytes(kind, bytes))
     }
 
     /// The public half as SubjectPublicKeyInfo DER (RFC 5280).
@@ -75,23 +101,50 @@ impl Material {
     /// # Errors
     /// [`CryptoError::Unsupported`] when the key has no public half.
     pub fn public_key_der(&self) -> Result<Vec<u8>, CryptoError> {
-        match self.kind.form() {
-            Form::Bytes(_) => Err(CryptoError::Unsupported),
-            Form::Rsa(_) => rsa::public_der(&self.bytes),
-            Form::Ec(curve) => ec::public_der(curve, &self.bytes),
-            Form::Ed25519 => ed25519::public_der(&self.bytes),
-            Form::Sm2 => sm::public_der(&self.bytes),
+        match (self.kind.form(), &self.holding) {
+            (Form::Bytes(_), _) => Err(CryptoError::Unsupported),
+            (_, Holding::Hsm { public, .. }) => Ok(public.expose().to_vec()),
+            (Form::Rsa(_), Holding::Bytes(bytes)) => rsa::public_der(bytes),
+            (Form::Ec(curve), Holding::Bytes(bytes)) => ec::public_der(curve, bytes),
+            (Form::Ed25519, Holding::Bytes(bytes)) => ed25519::public_der(bytes),
+            (Form::Sm2, Holding::Bytes(bytes)) => sm::public_der(bytes),
         }
     }
 
     /// The bytes themselves, PKCS#8 DER for a private key: for data keys and data key pairs, which
-    /// are handed out and not kept. The material of a key never leaves this way.
+    /// are handed out and not kept. The material of a key never leaves this way; of one in a hardware
+    /// security module there is only the public half.
     pub fn into_data_key(self) -> Secret {
-        self.bytes
+        match self.holding {
+            Holding::Bytes(bytes) => bytes,
+            Holding::Hsm { public, .. } => public,
+        }
     }
 
-    pub(super) fn bytes(&self) -> &Secret {
-        &self.bytes
+    pub(super) fn holding(&self) -> &Holding {
+        &self.holding
+    }
+
+    /// Whether using it takes milliseconds or more, and so belongs on a pool for blocking work: RSA,
+    /// and whatever is in a hardware security module.
+    pub fn is_slow(&self) -> bool {
+        matches!(self.kind.form(), Form::Rsa(_)) || self.cluster().is_some()
+    }
+
+    /// The cluster of hardware security modules that it is in.
+    pub fn cluster(&self) -> Option<&str> {
+        match &self.holding {
+            Holding::Bytes(_) => None,
+            Holding::Hsm { key, .. } => Some(key.cluster()),
+        }
+    }
+
+    /// What of it is kept here.
+    fn kept(&self) -> &Secret {
+        match &self.holding {
+            Holding::Bytes(bytes) => bytes,
+            Holding::Hsm { public, .. } => public,
+        }
     }
 
     /// What it is a key of.
@@ -99,10 +152,14 @@ impl Material {
         self.kind
     }
 
-    /// Seals the material for storage under a project's `wrap` key, for `context` only.
+    /// Seals the material for storage under a project's `wrap` key, for `context` only. Of material
+    /// in a hardware security module that is the public half, so that nobody slips in another.
     pub fn seal(&self, wrap: &Secret, context: Context, entropy: &dyn Entropy) -> Vec<u8> {
-        let context = context.with("kind", self.kind.name());
-        sealed::seal(wrap, &context, self.bytes.expose(), entropy)
+        let context = match self.holding {
+            Holding::Bytes(_) => context.with("kind", self.kind.name()),
+            Holding::Hsm { .. } => in_hsm(context, self.kind),
+        };
+        sealed::seal(wrap, &context, self.kept().expose(), entropy)
     }
 
     /// Opens what [`Self::seal`] made with the same key, context and kind.
@@ -114,7 +171,21 @@ impl Material {
     ) -> Result<Self, CryptoError> {
         let context = context.with("kind", kind.name());
         let bytes = sealed::open(wrap, &context, sealed)?;
-        Ok(Self { kind, bytes })
+        Ok(Self::of_bytes(kind, bytes))
+    }
+
+    /// Opens what [`Self::seal`] made of material in a hardware security module; `key` is where it
+    /// is.
+    pub fn open_in_hsm(
+        kind: MaterialKind,
+        key: Arc<dyn HsmKey>,
+        wrap: &Secret,
+        context: Context,
+        sealed: &[u8],
+    ) -> Result<Self, CryptoError> {
+        let public = sealed::open(wrap, &in_hsm(context, kind), sealed)?;
+        let holding = Holding::Hsm { key, public };
+        Ok(Self { kind, holding })
     }
 
     /// A value by which the same material is known again after it was deleted (I-32).
@@ -135,10 +206,14 @@ impl Material {
                 context,
                 name,
                 b"\0",
-                self.bytes.expose(),
+                self.kept().expose(),
             ],
         )
     }
+}
+
+fn in_hsm(context: Context, kind: MaterialKind) -> Context {
+    context.with("kind", kind.name()).with("held", "hsm")
 }
 
 #[cfg(test)]
@@ -173,7 +248,7 @@ mod tests {
             Material::open(MaterialKind::Aes256, &key(wrap), context(id), sealed)
         };
         let opened = open(1, "k1", &sealed).ok().unwrap();
-        assert!(opened.bytes.eq_ct(&material.bytes));
+        assert!(opened.kept().eq_ct(material.kept()));
         assert_eq!(open(1, "k2", &sealed).err(), Some(CryptoError::Invalid));
         assert_eq!(open(2, "k1", &sealed).err(), Some(CryptoError::Invalid));
         every_bit_flipped(&sealed, |changed| assert!(open(1, "k1", changed).is_err()));
@@ -201,7 +276,7 @@ mod tests {
                 .unwrap()
         };
         let (one, two) = (new(), new());
-        let again = import(one.kind(), one.bytes.expose()).ok().unwrap();
+        let again = import(one.kind(), one.kept().expose()).ok().unwrap();
         let value = one.check_value(&key(1), &context("k1"));
         assert_eq!(value, again.check_value(&key(1), &context("k1")));
         assert_ne!(value, two.check_value(&key(1), &context("k1")));
@@ -214,15 +289,15 @@ mod tests {
         for kind in supported() {
             let material = sample(kind);
             for other in supported() {
-                let imported = import(other, material.bytes.expose());
-                let same_form = other.form() == Form::Bytes(material.bytes.expose().len());
+                let imported = import(other, material.kept().expose());
+                let same_form = other.form() == Form::Bytes(material.kept().expose().len());
                 assert_eq!(
                     imported.is_ok(),
                     kind == other || same_form,
                     "{kind:?} as {other:?}"
                 );
                 if let Ok(imported) = imported {
-                    assert!(imported.bytes.eq_ct(&material.bytes), "{kind:?}");
+                    assert!(imported.kept().eq_ct(material.kept()), "{kind:?}");
                 }
             }
         }
@@ -233,7 +308,7 @@ mod tests {
         let entropy = Seeded::new(33);
         for kind in supported().filter(|kind| !matches!(kind.form(), Form::Rsa(_))) {
             let new = || Material::generate(kind, &entropy).ok().unwrap();
-            assert!(!new().bytes.eq_ct(&new().bytes), "{kind:?}");
+            assert!(!new().kept().eq_ct(new().kept()), "{kind:?}");
         }
     }
 
@@ -264,17 +339,17 @@ mod tests {
         );
         for kind in kinds {
             let material = sample(kind);
-            every_bit_flipped(material.bytes.expose(), |changed| {
+            every_bit_flipped(material.kept().expose(), |changed| {
                 if let Ok(other) = import(kind, changed) {
-                    assert!(other.bytes.eq_ct(&material.bytes), "{kind:?}");
+                    assert!(other.kept().eq_ct(material.kept()), "{kind:?}");
                 }
             });
         }
         let material = sample(MaterialKind::Ed25519);
         let public = material.public_key_der().unwrap();
-        every_bit_flipped(material.bytes.expose(), |changed| {
+        every_bit_flipped(material.kept().expose(), |changed| {
             if let Ok(other) = import(MaterialKind::Ed25519, changed) {
-                let same = other.bytes.eq_ct(&material.bytes);
+                let same = other.kept().eq_ct(material.kept());
                 assert_eq!(other.public_key_der().unwrap() == public, same);
             }
         });
@@ -295,7 +370,7 @@ mod tests {
         assert_eq!(hex::encode(material.public_key_der().unwrap()), public);
         let v2 = unhex("3072020101300506032b657004220420d4ee72dbf913584ad5b6d8f1f769f8ad3afe7c28cbf1d4fbe097a88f44755842a01f301d060a2a864886f70d01090914310f0c0d437572646c6520436861697273812100 19bf44096984cdfe8541bac167dc3b96c85086aa30b6b6cb0c5c38ad703166e1".replace(' ', "").as_str());
         let again = import(MaterialKind::Ed25519, &v2).ok().unwrap();
-        assert!(again.bytes.eq_ct(&material.bytes));
+        assert!(again.kept().eq_ct(material.kept()));
     }
 
     /// Where a kind stands twice, the second has no public half; it must become the same bytes.
@@ -319,10 +394,10 @@ mod tests {
                 public,
                 "{name}"
             );
-            let again = import(kind, material.bytes.expose()).ok().unwrap();
-            assert!(again.bytes.eq_ct(&material.bytes));
+            let again = import(kind, material.kept().expose()).ok().unwrap();
+            assert!(again.kept().eq_ct(material.kept()));
             if let Some(twin) = seen.insert(name, material.into_data_key()) {
-                assert!(twin.eq_ct(&again.bytes), "{name}");
+                assert!(twin.eq_ct(again.kept()), "{name}");
             }
         }
         println!("OpenSSL's private keys: {} kinds", seen.len());

@@ -13,6 +13,7 @@ pub mod kdf;
 pub mod row;
 pub mod sealed;
 
+pub mod hsm_key;
 pub mod keyring;
 pub mod material;
 pub mod root;
@@ -40,7 +41,7 @@ pub mod signing_key;
 pub mod token_key;
 
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod vectors;
 
@@ -56,6 +57,9 @@ pub enum CryptoError {
     /// This build or this kind of key does not do that.
     #[error("the algorithm is not supported")]
     Unsupported,
+    /// A hardware security module that holds the key does not answer, or has lost the key.
+    #[error("the hardware security module does not answer")]
+    Unreachable,
     /// The library refused something that can only fail by a fault of ours or of the machine.
     #[error("cryptographic failure: {0}")]
     Internal(&'static str),

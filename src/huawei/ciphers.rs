@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use validator::Validate;
 use zeroize::Zeroizing;
 
+use super::keystores::PinText;
 use super::wire::{KeyIdText, KeyRefText, NumberText, Sequence, decode};
 use crate::crypto::secret::Secret;
 use crate::dialect::{Reply, Request};
@@ -20,6 +21,7 @@ use crate::model::error::{Error, Result};
 use crate::operations::agreements;
 use crate::operations::ciphers::{self, Binding, PairKind, SYMMETRIC_DEFAULT, Side};
 use crate::operations::enclaves::Told;
+use crate::operations::pins;
 
 /// The algorithms that `encryption_algorithm` may name.
 const ALGORITHMS: [&str; 3] = [SYMMETRIC_DEFAULT, "RSAES_OAEP_SHA_256", "SM2_ENCRYPT"];
@@ -48,6 +50,8 @@ struct DecryptData {
     key_id: Option<KeyIdText>,
     #[serde(flatten)]
     binding: BindingText,
+    #[serde(flatten)]
+    pin: PinText,
     #[serde(rename = "sequence")]
     _sequence: Option<Sequence>,
 }
@@ -59,6 +63,8 @@ struct CreateDataKey {
     datakey_length: Option<NumberText>,
     #[serde(flatten)]
     binding: BindingText,
+    #[serde(flatten)]
+    pin: PinText,
     #[serde(rename = "sequence")]
     _sequence: Option<Sequence>,
 }
@@ -70,6 +76,8 @@ struct EncryptDataKey {
     datakey_plain_length: NumberText,
     #[serde(flatten)]
     binding: BindingText,
+    #[serde(flatten)]
+    pin: PinText,
     #[serde(rename = "sequence")]
     _sequence: Option<Sequence>,
 }
@@ -81,6 +89,8 @@ struct DecryptDataKey {
     datakey_cipher_length: NumberText,
     #[serde(flatten)]
     binding: BindingText,
+    #[serde(flatten)]
+    pin: PinText,
     #[serde(rename = "sequence")]
     _sequence: Option<Sequence>,
 }
@@ -103,6 +113,8 @@ struct CreatePair {
     with_plain_text: Option<bool>,
     #[serde(flatten)]
     binding: BindingText,
+    #[serde(flatten)]
+    pin: PinText,
     #[serde(rename = "sequence")]
     _sequence: Option<Sequence>,
 }
@@ -305,7 +317,8 @@ pub async fn encrypt(cx: &mut Context, request: &Request) -> Result<Reply> {
 pub async fn decrypt(cx: &mut Context, request: &Request) -> Result<Reply> {
     let asked: DecryptData = decode(request)?;
     let algorithm = algorithm_of(asked.encryption_algorithm)?;
-    let binding = asked.binding.binding()?;
+    // Private halves that a PIN was given for open here.
+    let binding = pins::bind(cx, asked.binding.binding()?, asked.pin.pin()?).await?;
     let ciphertext = Some(&asked.cipher_text)
         .filter(|text| CIPHERTEXT_CHARACTERS.contains(&text.len()))
         .and_then(|text| STANDARD.decode(text).ok())
@@ -329,7 +342,7 @@ pub async fn decrypt(cx: &mut Context, request: &Request) -> Result<Reply> {
 pub async fn create_data_key(cx: &mut Context, request: &Request) -> Result<Reply> {
     let asked: CreateDataKey = decode(request)?;
     let bytes = data_key_bytes(asked.key_spec.as_deref(), asked.datakey_length.as_ref())?;
-    let binding = asked.binding.binding()?;
+    let binding = pins::bind(cx, asked.binding.binding()?, asked.pin.pin()?).await?;
     let (key, data_key, wrapped) =
         ciphers::generate_data_key(cx, &asked.key_id.0, &binding, bytes).await?;
     Reply::json(
@@ -349,7 +362,7 @@ pub async fn create_data_key_without_plaintext(
 ) -> Result<Reply> {
     let asked: CreateDataKey = decode(request)?;
     let bytes = data_key_bytes(asked.key_spec.as_deref(), asked.datakey_length.as_ref())?;
-    let binding = asked.binding.binding()?;
+    let binding = pins::bind(cx, asked.binding.binding()?, asked.pin.pin()?).await?;
     let (key, _, wrapped) =
         ciphers::generate_data_key(cx, &asked.key_id.0, &binding, bytes).await?;
     Reply::json(
@@ -368,7 +381,7 @@ pub async fn encrypt_data_key(cx: &mut Context, request: &Request) -> Result<Rep
         .map(Secret::new)
         .map_err(|_| Error::invalid("plain_text", "must be hexadecimal"))?;
     let bytes = length_of(&asked.datakey_plain_length, "datakey_plain_length")?;
-    let binding = asked.binding.binding()?;
+    let binding = pins::bind(cx, asked.binding.binding()?, asked.pin.pin()?).await?;
     let (key, wrapped) =
         ciphers::wrap_data_key(cx, &asked.key_id.0, &binding, plaintext.expose(), bytes).await?;
     Reply::json(
@@ -387,7 +400,7 @@ pub async fn decrypt_data_key(cx: &mut Context, request: &Request) -> Result<Rep
     let wrapped = hex::decode(&asked.cipher_text)
         .map_err(|_| Error::invalid("cipher_text", "must be hexadecimal"))?;
     let bytes = length_of(&asked.datakey_cipher_length, "datakey_cipher_length")?;
-    let binding = asked.binding.binding()?;
+    let binding = pins::bind(cx, asked.binding.binding()?, asked.pin.pin()?).await?;
     let (_, data_key, digest) =
         ciphers::unwrap_data_key(cx, &asked.key_id.0, &binding, &wrapped, bytes).await?;
     Reply::json(
@@ -515,7 +528,7 @@ async fn create_pair(
     let asked: CreatePair = decode(request)?;
     let kind = kind(&asked.key_spec)
         .ok_or_else(|| Error::invalid("key_spec", "is no key pair that this call makes"))?;
-    let binding = asked.binding.binding()?;
+    let binding = pins::bind(cx, asked.binding.binding()?, asked.pin.pin()?).await?;
     let (key, public, private, wrapped) =
         ciphers::generate_data_key_pair(cx, &asked.key_id.0, &binding, kind).await?;
     Reply::json(

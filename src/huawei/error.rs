@@ -160,6 +160,12 @@ fn kms(error: &Error, action: Option<Action>) -> (u16, &'static str, String) {
             "the key is a default key of a cloud service, which can be used but not changed",
         ),
         Error::WrongState(action, verdict) => wrong_state(*action, *verdict),
+        // What Huawei answers for keystores is unpublished but for KMS.8003, hence the generic code.
+        Error::NameTaken if action == Some(Action::CreateKeystore) => fixed(
+            400,
+            "KMS.0308",
+            "keystore_alias is taken by another keystore",
+        ),
         Error::NameTaken => fixed(400, "KMS.1104", "key_alias is taken by another key"),
         Error::ReservedName => fixed(
             400,
@@ -283,6 +289,36 @@ fn kms(error: &Error, action: Option<Action>) -> (u16, &'static str, String) {
             ),
         ),
         Error::KeystoreNotFound => fixed(400, "KMS.8003", "there is no such keystore"),
+        Error::KeystoreKindNotOffered(kind) => (
+            400,
+            "KMS.0340",
+            format!("keystores of type {kind} are not offered here"),
+        ),
+        Error::KeystoreDisabled => match action {
+            Some(Action::CreateKey) => fixed(
+                400,
+                "KMS.0308",
+                "keystore_id names a keystore that is disabled; enable it first",
+            ),
+            // To whoever uses the key it is a key that is disabled.
+            _ => fixed(400, "KMS.0209", "the keystore of the key is disabled"),
+        },
+        Error::KeystoreNotEmpty => fixed(
+            400,
+            "KMS.0308",
+            "keystore_id names a keystore with keys in it, those that wait for their deletion \
+             included",
+        ),
+        Error::ClusterTaken => fixed(
+            400,
+            "KMS.0308",
+            "hsm_cluster_id names a cluster that has a keystore already",
+        ),
+        Error::NoImportIntoKeystore => fixed(
+            400,
+            "KMS.0339",
+            "origin external does not go with a dedicated keystore, which makes its keys itself",
+        ),
         Error::KeyQuotaReached => fixed(400, "KMS.1105", "the key quota of the project is used up"),
 
         Error::Throttled(_) => fixed(429, "APIGW.0308", "too many requests; wait a little"),
@@ -314,6 +350,10 @@ fn unfit_key(unfit: Unfit) -> (u16, &'static str, String) {
         Unfit::NoPublicHalf => ("KMS.0331", "a symmetric key has no public half"),
         Unfit::CannotWrap => ("KMS.0325", "an asymmetric key cannot wrap data keys"),
         Unfit::NotForAgreement => ("KMS.0308", "the key is not for agreeing on secrets"),
+        Unfit::InKeystore => (
+            "KMS.0308",
+            "the key is in a dedicated keystore, which its material cannot leave",
+        ),
         Unfit::NotForMacs => (
             "KMS.0308",
             "the key is not for message authentication codes",

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use validator::Validate;
 
+use super::keystores::keystore_id;
 use super::wire::{
     DEFAULT_ENTERPRISE_PROJECT, KeyIdText, KeyRefText, NumberText, Sequence, decode, millis,
     millis_or_empty, without_nul,
@@ -114,7 +115,7 @@ struct KeyDetails {
     key_rotation_enabled: &'static str,
     sys_enterprise_project_id: String,
     keystore_id: String,
-    key_label: &'static str,
+    key_label: String,
     partition_type: &'static str,
 }
 
@@ -171,12 +172,11 @@ struct Resource {
 /// `POST …/kms/create-key`
 pub async fn create(cx: &mut Context, request: &Request) -> Result<Reply> {
     let asked: CreateKey = decode(request)?;
-    if asked
-        .keystore_id
-        .is_some_and(|keystore| keystore != KeystoreId::built_in().as_str())
-    {
-        return Err(Error::KeystoreNotFound);
-    }
+    let keystore = match asked.keystore_id.as_deref() {
+        None | Some("0") => KeystoreId::built_in(),
+        // 1 and 2 are Huawei's own crypto card clusters, which are not here.
+        Some(id) => keystore_id(id)?,
+    };
     let new = NewKey {
         name: asked.key_alias,
         spec: asked.key_spec.map_or(KeySpec::Aes256, |spec| spec.0),
@@ -187,6 +187,7 @@ pub async fn create(cx: &mut Context, request: &Request) -> Result<Reply> {
             || DEFAULT_ENTERPRISE_PROJECT.to_owned(),
             |id| id.to_string(),
         ),
+        keystore,
     };
     let key = keys::create(cx, new).await?;
     let domain = cx.project()?.domain.clone();
@@ -397,7 +398,7 @@ fn details(cx: &Context, key: &Key) -> Result<KeyDetails> {
         },
         sys_enterprise_project_id: key.enterprise_project.clone(),
         keystore_id: key.keystore.to_string(),
-        key_label: "",
+        key_label: key.label().unwrap_or_default(),
         partition_type: "1",
     })
 }

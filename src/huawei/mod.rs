@@ -7,6 +7,7 @@ pub mod ciphers;
 pub mod error;
 pub mod identity;
 pub mod keys;
+pub mod keystores;
 pub mod records;
 pub mod replicas;
 pub mod routes;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::error::{Service, render};
-use super::{auth, ciphers, identity, keys, records, replicas, signatures, versions};
+use super::{auth, ciphers, identity, keys, keystores, records, replicas, signatures, versions};
 use crate::dialect::{Call, Handler, Reply, Request, handler, serve};
 use crate::kms::Kms;
 use crate::model::action::Action;
@@ -48,9 +48,14 @@ pub fn table() -> Vec<Route> {
     use Action::*;
     macro_rules! key_calls {
         ($($method:literal $name:literal $action:ident $function:path;)*) => {
+            project_calls! { $($method "/kms/" $name $action $function;)* }
+        };
+    }
+    macro_rules! project_calls {
+        ($($method:literal $folder:literal $name:literal $action:ident $function:path;)*) => {
             vec![$(Route {
                 method: $method,
-                path: concat!("/v1.0/{project_id}/kms/", $name),
+                path: concat!("/v1.0/{project_id}", $folder, $name),
                 service: Service::Kms,
                 kind: Kind::Guarded($action, handler($function)),
             }),*]
@@ -85,7 +90,17 @@ pub fn table() -> Vec<Route> {
         "POST" "verify-mac" VerifyMac signatures::verify_mac;
         "GET"  "user-instances"         CountKeys            keys::count;
         "GET"  "user-quotas"            ShowQuotas           keys::quotas;
+        // Keystores and PINs.
+        "POST" "create-pin" CreatePin keystores::create_pin;
     };
+    rows.extend(project_calls! {
+        "POST"   "/keystores" "" CreateKeystore keystores::create;
+        "GET"    "/keystores" "" ListKeystores keystores::list;
+        "GET"    "/keystores" "/{keystore_id}" ShowKeystore keystores::show;
+        "DELETE" "/keystores" "/{keystore_id}" DeleteKeystore keystores::delete;
+        "POST"   "/keystores" "/{keystore_id}/enable" EnableKeystore keystores::enable;
+        "POST"   "/keystores" "/{keystore_id}/disable" DisableKeystore keystores::disable;
+    });
     let iam = |method, path, kind| Route {
         method,
         path,

@@ -14,8 +14,9 @@ use crate::model::action::{Action, Effect};
 use crate::model::caller::Caller;
 use crate::model::error::{Error, Result};
 use crate::model::identity::Project;
-use crate::model::ids::{KeyId, Region};
+use crate::model::ids::{KeyId, KeystoreId, Region};
 use crate::model::key::{Key, KeyRef};
+use crate::model::keystore::Keystore;
 use crate::model::state::Verdict;
 use crate::model::time::Timestamp;
 use crate::store::{Sealed, Write};
@@ -178,9 +179,25 @@ impl Context {
     /// [`Self::key`], so its state allows the action.
     ///
     /// # Errors
-    /// As [`Kms::material`].
+    /// As [`Kms::material`]; [`Error::KeystoreDisabled`] when it is in a keystore that is.
     pub async fn material(&self, key: &Key, version: u32) -> Result<Arc<Material>> {
+        if !key.keystore.is_built_in() {
+            let (project, region) = (&key.project, &key.region);
+            let keystore = self.kms.keystore(project, region, &key.keystore).await?;
+            if !keystore.enabled {
+                return Err(Error::KeystoreDisabled);
+            }
+        }
         self.kms.material(key, version).await
+    }
+
+    /// A keystore of the caller's project.
+    ///
+    /// # Errors
+    /// [`Error::KeystoreNotFound`] when there is none in the caller's project.
+    pub async fn keystore(&self, id: &KeystoreId) -> Result<Keystore> {
+        let project = &self.project()?.id;
+        self.kms.keystore(project, &self.region, id).await
     }
 
     /// Keeps a new key to be stored with the answer.

@@ -58,7 +58,23 @@ async fn open(kms: &Kms, key: &Key, version: u32) -> Result<Arc<Material>> {
         .ok_or(Error::InvalidCiphertext)?;
     let sealing = kms.project_key(&key.project).await?;
     let place = kms.place_of_material(&key.project, &key.region, &key.id, version, row.epoch);
-    Material::open(material_kind(key.spec), sealing.wrap(), place, &row.sealed)
+    let kind = material_kind(key.spec);
+    let opened = if key.keystore.is_built_in() {
+        Material::open(kind, sealing.wrap(), place, &row.sealed)
+    } else {
+        let keystore = kms
+            .keystore(&key.project, &key.region, &key.keystore)
+            .await?;
+        let cluster = kms.hsm_cluster(&keystore.cluster).ok_or_else(|| {
+            Error::Unavailable(format!(
+                "HSM cluster {} is not in the settings",
+                keystore.cluster
+            ))
+        })?;
+        let in_hsm = cluster.key(kind, key.id.to_string());
+        Material::open_in_hsm(kind, in_hsm, sealing.wrap(), place, &row.sealed)
+    };
+    opened
         .map(Arc::new)
         .map_err(|_| Error::Internal(format!("version {version} of key {} does not open", key.id)))
 }

@@ -21,8 +21,9 @@ use crate::crypto::secret::Secret;
 use crate::env::Env;
 use crate::limits;
 use crate::model::error::{Error, Result};
-use crate::model::ids::{KeyId, ProjectId, Region};
+use crate::model::ids::{KeyId, KeystoreId, ProjectId, Region};
 use crate::model::key::Key;
+use crate::model::keystore::Keystore;
 use crate::model::time::Timestamp;
 use crate::outside::{Issuer, Keystone};
 use crate::store::deployment::Deployment;
@@ -33,6 +34,7 @@ use crate::store::{DatabaseUrl, Options, Store, StoreError};
 mod bench;
 mod context;
 mod credentials;
+mod hsm;
 mod material;
 mod metrics;
 mod refusals;
@@ -68,6 +70,7 @@ pub struct Kms {
     open_material: OpenMaterial,
     issuers: Vec<Issuer>,
     keystone: Option<Keystone>,
+    clusters: hsm::Clusters,
     enclave_roots: Roots,
     /// The latest time that destruction has believed, in milliseconds (threat model 5.5).
     high_water: AtomicI64,
@@ -152,6 +155,7 @@ impl Kms {
             .take()
             .map(|keystone| Keystone::open(keystone).map_err(StartError))
             .transpose()?;
+        let clusters = hsm::Clusters::open(&config.hsm_clusters).map_err(StartError)?;
         let enclave_roots = read_enclave_roots(&config.enclave_roots)?;
         let throttle = Throttle::new(&config.limits, &env);
         Ok((
@@ -171,6 +175,7 @@ impl Kms {
                 slow_uses: Bench::new(limits::SLOW_AT_ONCE, limits::SLOW_USES_WAITING),
                 issuers,
                 keystone,
+                clusters,
                 enclave_roots,
                 high_water,
                 clock_in_order: AtomicBool::new(true),
@@ -369,6 +374,21 @@ impl Kms {
             sealed: material.seal(sealing.wrap(), place, self.env.entropy()),
             created_at: now,
         })
+    }
+
+    /// A keystore, by its whole identity.
+    ///
+    /// # Errors
+    /// [`Error::KeystoreNotFound`]; [`Error::Internal`] when its row cannot be trusted.
+    pub async fn keystore(
+        &self,
+        project: &ProjectId,
+        region: &Region,
+        id: &KeystoreId,
+    ) -> Result<Keystore> {
+        let found = self.store.find_keystore(project, region, id).await?;
+        let row = found.ok_or(Error::KeystoreNotFound)?;
+        Ok(row.open(self.project_key(project).await?.row())?)
     }
 
     /// A key for a project that is about to be registered.

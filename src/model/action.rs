@@ -140,6 +140,22 @@ actions! {
     /// Read the audit records of one key.
     ListKeyRecords: Reads, Read, Some("kmsd:audit:list");
 
+    // Keystores, and PINs of data keys. Huawei publishes no permissions for keystores; these names
+    // are ours.
+    /// Make a keystore of a cluster of hardware security modules.
+    CreateKeystore: Changes, Full, Some("kms:keystore:create");
+    /// Read the keystores of a project.
+    ListKeystores: Reads, Read, Some("kms:keystore:list");
+    /// Read one keystore.
+    ShowKeystore: Reads, Read, Some("kms:keystore:get");
+    /// Let the keys of a keystore be made and used.
+    EnableKeystore: Changes, Full, Some("kms:keystore:enable");
+    /// Keep the keys of a keystore from being made and used.
+    DisableKeystore: Changes, Full, Some("kms:keystore:disable");
+    /// Give up an empty keystore.
+    DeleteKeystore: Changes, Full, Some("kms:keystore:delete");
+    /// Make a PIN for data keys.
+    CreatePin: Reads, Guest, Some("kms:dek:create");
     // Multi-region keys.
     /// Read where a key can be copied to.
     ListRegions: Reads, Read, Some("kms:cmk:listRegions");

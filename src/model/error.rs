@@ -111,6 +111,16 @@ pub enum Error {
     NoReplicaThere(Region),
     /// There is no such keystore.
     KeystoreNotFound,
+    /// This deployment has no keystores of that kind: which.
+    KeystoreKindNotOffered(&'static str),
+    /// The keystore is disabled.
+    KeystoreDisabled,
+    /// There are keys in the keystore.
+    KeystoreNotEmpty,
+    /// The cluster has a keystore already.
+    ClusterTaken,
+    /// The material of keys in that keystore is made there; none can be imported.
+    NoImportIntoKeystore,
     /// The project has as many keys as it may.
     KeyQuotaReached,
 
@@ -147,6 +157,8 @@ pub enum Unfit {
     NotForMacs,
     /// It is not for agreeing on secrets.
     NotForAgreement,
+    /// It is in a dedicated keystore, which its material cannot leave.
+    InKeystore,
 }
 
 /// The result of a verb.
@@ -198,6 +210,11 @@ impl Error {
             Error::AlreadyInRegion(_) => "already-in-region",
             Error::NoReplicaThere(_) => "no-replica-there",
             Error::KeystoreNotFound => "keystore-not-found",
+            Error::KeystoreKindNotOffered(_) => "keystore-kind-not-offered",
+            Error::KeystoreDisabled => "keystore-disabled",
+            Error::KeystoreNotEmpty => "keystore-not-empty",
+            Error::ClusterTaken => "cluster-taken",
+            Error::NoImportIntoKeystore => "no-import-into-keystore",
             Error::KeyQuotaReached => "key-quota-reached",
             Error::Throttled(_) => "throttled",
             Error::Unavailable(_) => "unavailable",

@@ -85,6 +85,14 @@ words! {
     KeystoreId = r"\A(?:0|[0-9a-z]{8}-[0-9a-z]{4}-[0-9a-z]{4}-[0-9a-z]{4}-[0-9a-z]{12})\z",
         "must be 0 or the lower-case UUID of a keystore";
 
+    /// What a keystore is called, which Huawei calls `keystore_alias`.
+    KeystoreName = r"\A[a-zA-Z0-9:/_-]{1,255}\z",
+        "must be 1 to 255 letters, digits or : / _ -";
+
+    /// A cluster of hardware security modules, which the operator's settings describe.
+    HsmClusterId = r"\A[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\z",
+        "must be a lower-case UUID (8-4-4-4-12)";
+
     /// A project: the tenant that owns keys.
     ProjectId = r"\A[0-9a-f]{32}\z", "must be 32 lower-case hexadecimal digits";
 
@@ -123,6 +131,20 @@ impl KeystoreId {
     /// The keystore that is built in: material sealed in the database.
     pub fn built_in() -> Self {
         Self("0".to_owned())
+    }
+
+    /// Whether it is the one that is built in.
+    pub fn is_built_in(&self) -> bool {
+        self.0 == "0"
+    }
+
+    /// A new random id (UUID version 4, RFC 9562) from 16 random bytes.
+    pub fn from_random(bytes: [u8; 16]) -> Self {
+        Self(
+            uuid::Builder::from_random_bytes(bytes)
+                .into_uuid()
+                .to_string(),
+        )
     }
 }
 

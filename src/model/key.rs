@@ -107,6 +107,16 @@ impl Key {
             .is_some_and(|primary| *primary != self.region)
     }
 
+    /// What its object is called in a hardware security module; `None` when it is in none.
+    pub fn label(&self) -> Option<String> {
+        (!self.keystore.is_built_in()).then(|| Self::label_of(&self.id))
+    }
+
+    /// What the object of the key with this id is called.
+    pub fn label_of(id: &KeyId) -> String {
+        format!("kmsd-{id}")
+    }
+
     /// Makes it the copy of this key that will live elsewhere: enabled, with all its material, but
     /// with a name, tags, aliases, grants and a life of its own. Its material is renewed by the
     /// primary.

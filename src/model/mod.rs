@@ -8,6 +8,7 @@ pub mod error;
 pub mod identity;
 pub mod ids;
 pub mod key;
+pub mod keystore;
 pub mod spec;
 pub mod state;
 pub mod time;

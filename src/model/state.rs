@@ -121,7 +121,10 @@ const fn row(action: Action) -> Option<[Verdict; 4]> {
                                   => Some([Allow,        IsDisabled,   IsLeaving,       NeedsMaterial]),
         // Not about one key, or (destroying) decided by the clock instead.
         Action::CreateKey | Action::ListKeys | Action::CountKeys | Action::ShowQuotas
-        | Action::GenerateRandom | Action::ListRegions | Action::IssueToken | Action::ValidateToken | Action::RevokeToken
+        | Action::GenerateRandom | Action::CreateKeystore | Action::ListKeystores
+        | Action::ShowKeystore | Action::EnableKeystore | Action::DisableKeystore
+        | Action::DeleteKeystore | Action::CreatePin | Action::ListRegions
+        | Action::IssueToken | Action::ValidateToken | Action::RevokeToken
         | Action::ListProjects | Action::ListDomains | Action::ShowCatalog
         | Action::ManageIdentity | Action::ManageTokenKeys
         | Action::DestroyKey | Action::RefuseCredential => None,

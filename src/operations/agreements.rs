@@ -27,7 +27,8 @@ pub async fn derive(
         None => None,
     };
     let material = cx.material(&key, current(&key)?).await?;
-    let secret = asymmetric::agree(&material, peer).map_err(|_| {
+    let agreed = cx.kms().compute(material, peer, asymmetric::agree).await?;
+    let secret = agreed.map_err(|_| {
         Error::invalid("public_key", "must be a public key on the curve of the key")
     })?;
     let told = enclaves::tell(cx, attested.as_ref(), secret)?;

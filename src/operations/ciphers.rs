@@ -25,6 +25,13 @@ pub enum Binding {
     Text(String),
     /// Names and values, in any order.
     Pairs(BTreeMap<String, String>),
+    /// A PIN, and whatever else.
+    Pinned {
+        /// The SHA-256 of the PIN.
+        digest: [u8; 32],
+        /// What else.
+        beside: Box<Binding>,
+    },
 }
 
 impl Binding {
@@ -33,6 +40,7 @@ impl Binding {
             Binding::None => BoundContext::none(),
             Binding::Text(text) => BoundContext::text(text),
             Binding::Pairs(pairs) => BoundContext::object(pairs),
+            Binding::Pinned { digest, beside } => beside.context().with_pin(digest),
         }
     }
 }
@@ -99,10 +107,11 @@ pub async fn decrypt(
     fit::must_encrypt(&key)?;
     let algorithm = asymmetric_algorithm(&key, algorithm)?;
     let material = cx.material(&key, current(&key)?).await?;
-    let ciphertext = ciphertext.to_vec();
     let plaintext = cx
         .kms()
-        .uses_slowly(move || asymmetric::decrypt(&material, algorithm, &ciphertext))
+        .compute(material, ciphertext, move |material, ciphertext| {
+            asymmetric::decrypt(material, algorithm, ciphertext)
+        })
         .await?
         .map_err(|_| Error::InvalidCiphertext)?;
     Ok((key, plaintext))
@@ -292,20 +301,19 @@ pub fn random(cx: &mut Context, bytes: usize) -> Result<Secret> {
 async fn seal(cx: &Context, key: &Key, binding: &Binding, plaintext: &[u8]) -> Result<Vec<u8>> {
     let version = current(key)?;
     let material = cx.material(key, version).await?;
-    let place = Place {
-        deployment: cx.kms().deployment_id(),
-        project: key.bound_project().as_str(),
-        key_id: key.id.as_str(),
-        key_version: version,
+    let (project, key_id) = (key.bound_project().clone(), key.id.clone());
+    let (kms, context) = (cx.kms().clone(), binding.context());
+    let seal = move |material: &Material, plaintext: &[u8]| {
+        let place = Place {
+            deployment: kms.deployment_id(),
+            project: project.as_str(),
+            key_id: key_id.as_str(),
+            key_version: version,
+        };
+        blob::seal(material, &place, &context, plaintext, kms.env().entropy())
     };
-    blob::seal(
-        &material,
-        &place,
-        &binding.context(),
-        plaintext,
-        cx.env().entropy(),
-    )
-    .map_err(fault)
+    let sealed = cx.kms().compute(material, plaintext, seal).await?;
+    sealed.map_err(fault)
 }
 
 async fn open(cx: &mut Context, binding: &Binding, ciphertext: &[u8]) -> Result<(Key, Secret)> {
@@ -325,15 +333,14 @@ async fn open_with(
     ciphertext: &[u8],
 ) -> Result<Secret> {
     let material = cx.material(key, header.key_version()).await?;
-    let deployment = cx.kms().deployment_id();
-    blob::open(
-        &material,
-        deployment,
-        key.bound_project().as_str(),
-        &binding.context(),
-        ciphertext,
-    )
-    .map_err(|_| Error::InvalidCiphertext)
+    let project = key.bound_project().clone();
+    let (kms, context) = (cx.kms().clone(), binding.context());
+    let open = move |material: &Material, blob: &[u8]| {
+        let deployment = kms.deployment_id();
+        blob::open(material, deployment, project.as_str(), &context, blob)
+    };
+    let opened = cx.kms().compute(material, ciphertext, open).await?;
+    opened.map_err(|_| Error::InvalidCiphertext)
 }
 
 /// The version that new ciphertexts use. An enabled key has one; the schema says so too.

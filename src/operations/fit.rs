@@ -59,6 +59,11 @@ pub(super) fn must_agree(key: &Key) -> Result<()> {
     refuse((key.usage != KeyUsage::KeyAgreement).then_some(Unfit::NotForAgreement))
 }
 
+/// The key's material must be in the built-in keystore, for it is to be copied.
+pub(super) fn must_be_built_in(key: &Key) -> Result<()> {
+    refuse((!key.keystore.is_built_in()).then_some(Unfit::InKeystore))
+}
+
 fn refuse(unfit: Option<Unfit>) -> Result<()> {
     unfit.map_or(Ok(()), |unfit| Err(Error::UnfitKey(unfit)))
 }

@@ -1,16 +1,25 @@
 //! The life of keys: made, read, switched, renamed, scheduled for deletion and rescued from it.
 
+use std::time::Duration;
+
+use crate::crypto::CryptoError;
 use crate::crypto::material::Material;
+use crate::hsm::{Cluster, ObjectName};
 use crate::kms::{Context, material_kind};
 use crate::model::error::{Error, Result};
 use crate::model::ids::{KeyId, KeyName, KeystoreId};
 use crate::model::key::{DEFAULT_KEY_SUFFIX, Filter, Key, KeyRef, PENDING_DAYS};
+use crate::model::keystore::{DoomedObject, Keystore};
 use crate::model::spec::{Family, KeySpec, KeyUsage, Origin};
 use crate::model::state::KeyState;
 use crate::store::keys::Page;
+use crate::store::{Sealed, Write};
 
 /// The first version of a key's material.
 const FIRST_VERSION: u32 = 1;
+
+/// How long the making of a key in a keystore may take before what is there of it is destroyed.
+const UNFINISHED: Duration = Duration::from_secs(10 * 60);
 
 /// What a new key shall be.
 #[derive(Clone, Debug)]
@@ -27,6 +36,8 @@ pub struct NewKey {
     pub description: String,
     /// The enterprise project it is filed under.
     pub enterprise_project: String,
+    /// The keystore that its material is made in.
+    pub keystore: KeystoreId,
 }
 
 /// A page of keys, opened.
@@ -51,7 +62,8 @@ pub struct Quota {
 ///
 /// # Errors
 /// [`Error::ReservedName`], [`Error::UsageMismatch`], [`Error::NotImportable`],
-/// [`Error::SpecNotOffered`]; with the answer [`Error::NameTaken`] and
+/// [`Error::SpecNotOffered`], [`Error::KeystoreNotFound`], [`Error::KeystoreDisabled`],
+/// [`Error::NoImportIntoKeystore`]; with the answer [`Error::NameTaken`] and
 /// [`Error::KeyQuotaReached`].
 pub async fn create(cx: &mut Context, new: NewKey) -> Result<Key> {
     cx.permit()?;
@@ -63,6 +75,11 @@ pub async fn create(cx: &mut Context, new: NewKey) -> Result<Key> {
             usage: usage.name(),
         });
     }
+    let id = KeyId::from_random(cx.env().random());
+    let keystore = match new.keystore.is_built_in() {
+        true => None,
+        false => Some(usable_keystore(cx, &new).await?),
+    };
     let material = match new.origin {
         Origin::External if !new.spec.importable() => {
             return Err(match new.spec.family() {
@@ -71,12 +88,15 @@ pub async fn create(cx: &mut Context, new: NewKey) -> Result<Key> {
             });
         }
         Origin::External => None,
-        Origin::Kms => Some(new_material(cx, new.spec).await?),
+        Origin::Kms => Some(match &keystore {
+            None => new_material(cx, new.spec).await?,
+            Some(keystore) => material_in(cx, keystore, new.spec, usage, &id).await?,
+        }),
     };
     let key = Key {
         project: cx.project()?.id.clone(),
         region: cx.region().clone(),
-        id: KeyId::from_random(cx.env().random()),
+        id,
         name: new.name,
         spec: new.spec,
         usage,
@@ -92,7 +112,7 @@ pub async fn create(cx: &mut Context, new: NewKey) -> Result<Key> {
         rotation: None,
         rotations: 0,
         rotated_at: None,
-        keystore: KeystoreId::built_in(),
+        keystore: new.keystore,
         primary_region: None,
         bound_project: None,
         created_at: cx.now(),
@@ -296,4 +316,57 @@ async fn new_material(cx: &Context, spec: KeySpec) -> Result<Material> {
         generate()
     };
     made.map_err(|error| Error::Internal(format!("material of {}: {error}", spec.name())))
+}
+
+/// The keystore that a new key asks for, if keys can be made in it now.
+async fn usable_keystore(cx: &Context, new: &NewKey) -> Result<Keystore> {
+    let keystore = cx.keystore(&new.keystore).await?;
+    if new.origin == Origin::External {
+        return Err(Error::NoImportIntoKeystore);
+    }
+    if !Cluster::offers(material_kind(new.spec)) {
+        return Err(Error::SpecNotOffered(new.spec.name()));
+    }
+    match keystore.enabled {
+        true => Ok(keystore),
+        false => Err(Error::KeystoreDisabled),
+    }
+}
+
+/// Makes material in the modules of a keystore. The object is doomed before it is there and kept by
+/// the change that inserts its key, so that none is left behind when that change never commits.
+async fn material_in(
+    cx: &mut Context,
+    keystore: &Keystore,
+    spec: KeySpec,
+    usage: KeyUsage,
+    id: &KeyId,
+) -> Result<Material> {
+    let doomed = DoomedObject {
+        cluster: keystore.cluster.clone(),
+        object: id.to_string(),
+        due_at: cx.now().plus(UNFINISHED),
+    };
+    let sealed = Sealed::new(doomed, cx.kms().key().row());
+    cx.kms().store().doom_object(&sealed).await?;
+    let name = ObjectName {
+        id: id.to_string(),
+        label: Key::label_of(id),
+    };
+    let (kind, env) = (material_kind(spec), cx.env().clone());
+    let made = cx
+        .kms()
+        .in_cluster(&keystore.cluster, move |cluster| {
+            cluster.generate(kind, usage, &name, env.entropy())
+        })
+        .await?
+        .map_err(|error| match error {
+            CryptoError::Unsupported => Error::SpecNotOffered(spec.name()),
+            other => Error::Internal(format!("material of {}: {other}", spec.name())),
+        })?;
+    cx.write(Write::KeepObject {
+        cluster: keystore.cluster.clone(),
+        object: id.to_string(),
+    });
+    Ok(made)
 }

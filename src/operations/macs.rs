@@ -5,6 +5,7 @@ pub use crate::crypto::algorithm::MacAlgorithm;
 use super::ciphers::{current, fault};
 use super::fit;
 use crate::crypto::mac;
+use crate::crypto::material::Material;
 use crate::kms::{Context, material_kind};
 use crate::model::error::{Error, Result};
 use crate::model::key::{Key, KeyRef};
@@ -21,7 +22,9 @@ pub async fn generate(
 ) -> Result<(Key, Vec<u8>)> {
     let key = mac_key(cx, key, algorithm).await?;
     let material = cx.material(&key, current(&key)?).await?;
-    let code = mac::mac(&material, algorithm, message).map_err(fault)?;
+    let mac = move |material: &Material, message: &[u8]| mac::mac(material, algorithm, message);
+    let code = cx.kms().compute(material, message, mac).await?;
+    let code = code.map_err(fault)?;
     Ok((key, code))
 }
 
@@ -38,7 +41,11 @@ pub async fn verify(
 ) -> Result<(Key, bool)> {
     let key = mac_key(cx, key, algorithm).await?;
     let material = cx.material(&key, current(&key)?).await?;
-    let holds = mac::verify(&material, algorithm, message, code).map_err(fault)?;
+    let code = code.to_vec();
+    let verify =
+        move |material: &Material, message: &[u8]| mac::verify(material, algorithm, message, &code);
+    let holds = cx.kms().compute(material, message, verify).await?;
+    let holds = holds.map_err(fault)?;
     Ok((key, holds))
 }
 

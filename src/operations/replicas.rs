@@ -44,11 +44,12 @@ pub fn regions(cx: &mut Context) -> Result<Vec<Region>> {
 ///
 /// # Errors
 /// [`Error::Invalid`] for a region that is not served, is the call's own, or a project in which the
-/// caller may not do this; [`Error::IsReplica`]; [`Error::AlreadyInRegion`]; with the answer
+/// caller may not do this; [`Error::UnfitKey`] in a dedicated keystore; [`Error::IsReplica`]; [`Error::AlreadyInRegion`]; with the answer
 /// [`Error::NameTaken`] and [`Error::KeyQuotaReached`] of the other region.
 pub async fn replicate(cx: &mut Context, key: &KeyRef, copy: Copy) -> Result<Key> {
     let mut key = cx.key(key).await?;
     super::keys::name_is_free_to_choose(&copy.name)?;
+    super::fit::must_be_built_in(&key)?;
     must_be_primary(&key)?;
     if copy.region == key.region || !cx.kms().config().regions.contains(&copy.region) {
         return Err(Error::invalid(

@@ -5,6 +5,7 @@ pub use crate::crypto::algorithm::{MessageType, SigningAlgorithm};
 use super::ciphers::{current, fault};
 use super::fit;
 use crate::crypto::asymmetric;
+use crate::crypto::material::Material;
 use crate::kms::{Context, material_kind};
 use crate::model::error::{Error, Result};
 use crate::model::key::{Key, KeyRef};
@@ -22,15 +23,11 @@ pub async fn sign(
 ) -> Result<(Key, Vec<u8>)> {
     let key = signing_key(cx, key, algorithm, kind, message).await?;
     let material = cx.material(&key, current(&key)?).await?;
-    let message = message.to_vec();
-    let sign = move || asymmetric::sign(&material, algorithm, kind, &message);
-    // RSA-4096 takes milliseconds: beside the event loop (threat model I-51).
-    let signature = if key.spec.is_slow() {
-        cx.kms().uses_slowly(sign).await?
-    } else {
-        sign()
-    }
-    .map_err(fault)?;
+    let sign = move |material: &Material, message: &[u8]| {
+        asymmetric::sign(material, algorithm, kind, message)
+    };
+    let signature = cx.kms().compute(material, message, sign).await?;
+    let signature = signature.map_err(fault)?;
     Ok((key, signature))
 }
 

@@ -126,7 +126,7 @@ pub async fn step(kms: &Arc<Kms>, guard: &mut TimeGuard) -> Result<Vec<Destroyed
     loop {
         let gone = kms
             .store()
-            .destroy_due_keys(now, limits::DESTROYED_PER_STEP, |key| {
+            .destroy_due_keys(now, limits::DESTROYED_PER_STEP, kms.key().row(), |key| {
                 destruction_record(kms, key, now)
             })
             .await?;
@@ -137,9 +137,46 @@ pub async fn step(kms: &Arc<Kms>, guard: &mut TimeGuard) -> Result<Vec<Destroyed
         let full = i64::try_from(gone.len()).is_ok_and(|count| count >= limits::DESTROYED_PER_STEP);
         destroyed.extend(gone);
         if !full {
-            return Ok(destroyed);
+            break;
         }
     }
+    destroy_objects(kms, now).await?;
+    Ok(destroyed)
+}
+
+/// Destroys what is due in hardware security modules. Its keys are gone for everybody already, so a
+/// cluster that is away is asked again at the next step, for as long as it takes.
+async fn destroy_objects(kms: &Arc<Kms>, now: Timestamp) -> Result<(), StoreError> {
+    for cluster in kms.hsm_clusters() {
+        let due = kms
+            .store()
+            .due_objects(cluster, now, limits::DESTROYED_PER_STEP);
+        for row in due.await? {
+            let object = match row.open(kms.key().row()) {
+                Ok(object) => object,
+                Err(error) => {
+                    kms.metrics().alarm("hsm-object");
+                    tracing::error!(%cluster, %error, "somebody wants an HSM object destroyed: left alone");
+                    continue;
+                }
+            };
+            if !kms.store().claim_object(&object).await? {
+                // Its key is there: the change that was to keep it has committed.
+                kms.store().forget_object(&object).await?;
+                continue;
+            }
+            let id = object.object.clone();
+            let asked = kms.in_cluster(cluster, move |cluster| cluster.destroy(&id));
+            if let Ok(Ok(())) = asked.await {
+                kms.store().forget_object(&object).await?;
+                tracing::info!(key = object.object, %cluster, "destroyed the HSM object of a key");
+            } else {
+                tracing::warn!(%cluster, "an HSM cluster is away; its objects wait to be destroyed");
+                break;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Steps for as long as kmsd lives.

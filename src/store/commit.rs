@@ -15,12 +15,15 @@ use sqlx::{Connection, PgPool, SqlitePool};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{MissedTickBehavior, timeout};
 
-use super::{Db, Result, Sealed, Store, StoreError, Tx, audit, identity, keys, on, read};
+use super::{
+    Db, Result, Sealed, Store, StoreError, Tx, audit, identity, keys, keystores, on, read,
+};
 use crate::limits;
 use crate::model::audit::Record;
 use crate::model::identity::{AccessKey, Domain, RoleAssignment, User};
-use crate::model::ids::{AccessKeyId, DomainId, ProjectId, UserId};
+use crate::model::ids::{AccessKeyId, DomainId, HsmClusterId, ProjectId, UserId};
 use crate::model::key::Key;
+use crate::model::keystore::Keystore;
 
 /// How long a record may be unflushed (threat model I-45 asks for 0.2 s at most).
 const FLUSH_AFTER: Duration = Duration::from_millis(100);
@@ -53,6 +56,24 @@ pub enum Write {
         key: Box<Key>,
         /// The version.
         material: keys::SealedMaterial,
+    },
+    /// A new keystore.
+    InsertKeystore(Sealed<Keystore>),
+    /// A keystore as it is from now on.
+    SaveKeystore {
+        /// The keystore, its revision already counted up.
+        keystore: Sealed<Keystore>,
+        /// The revision that was read.
+        read: i64,
+    },
+    /// A keystore's end; it must be empty, and as it was read.
+    DeleteKeystore(Keystore),
+    /// An object in a module has its key, which the same change inserts, and so is not destroyed.
+    KeepObject {
+        /// The cluster that holds it.
+        cluster: HsmClusterId,
+        /// What it is called there.
+        object: String,
     },
     /// A new domain.
     InsertDomain(Sealed<Domain>),
@@ -207,6 +228,10 @@ async fn apply(tx: &mut Tx<'_>, write: &Write) -> Result<()> {
         } => keys::insert(tx, key, material.as_ref(), *quota).await,
         Write::SaveKey { key, read } => keys::save(tx, key, *read).await,
         Write::InsertMaterial { key, material } => keys::insert_material(tx, key, material).await,
+        Write::InsertKeystore(keystore) => keystores::insert(tx, keystore).await,
+        Write::SaveKeystore { keystore, read } => keystores::save(tx, keystore, *read).await,
+        Write::DeleteKeystore(keystore) => keystores::delete(tx, keystore).await,
+        Write::KeepObject { cluster, object } => keystores::keep_object(tx, cluster, object).await,
         Write::InsertDomain(domain) => identity::insert_domain(tx, domain).await,
         Write::InsertProject(project) => identity::insert_project(tx, project).await,
         Write::DeleteDomain(id) => identity::delete_domain(tx, id).await,

@@ -2,11 +2,13 @@
 
 use sqlx::{PgPool, QueryBuilder};
 
-use super::{Db, Result, Sealable, Sealed, Store, StoreError, Tx, audit, on, read};
+use super::{Db, Result, Sealable, Sealed, Store, StoreError, Tx, audit, keystores, on, read};
 use crate::crypto::row::RowSeal;
+use crate::crypto::secret::Secret;
 use crate::model::audit::Record;
 use crate::model::ids::{KeyId, KeyName, KeystoreId, ProjectId, Region, UserId};
 use crate::model::key::{Filter, Key, Rotation};
+use crate::model::keystore::DoomedObject;
 use crate::model::spec::{KeySpec, KeyUsage, Origin};
 use crate::model::state::KeyState;
 use crate::model::time::Timestamp;
@@ -193,6 +195,8 @@ pub struct Destroyed {
     pub id: String,
     /// Its last revision.
     pub revision: i64,
+    /// The keystore that its material was in.
+    pub keystore_id: String,
 }
 
 impl Store {
@@ -359,7 +363,8 @@ impl Store {
     }
 
     /// Destroys at most `limit` keys whose day has come, in one transaction with `record`'s audit
-    /// records, and says which.
+    /// records, and says which. Their objects in hardware security modules are noted for their own
+    /// destruction, under a seal by `sealing`.
     ///
     /// Several replicas may do this at once, while others cancel deletions. On PostgreSQL a
     /// statement that has waited for a lock looks again only at its outer condition, so the
@@ -372,6 +377,7 @@ impl Store {
         &self,
         now: Timestamp,
         limit: i64,
+        sealing: &Secret,
         record: impl Fn(&Destroyed) -> Record,
     ) -> Result<Vec<Destroyed>> {
         let (mut tx, due) = match self.db() {
@@ -382,7 +388,7 @@ impl Store {
                      SELECT project_id, region, id FROM keys \
                      WHERE key_state = 4 AND delete_at <= $1 \
                      ORDER BY delete_at LIMIT $2 FOR UPDATE SKIP LOCKED) \
-                 RETURNING project_id, region, id, revision",
+                 RETURNING project_id, region, id, revision, keystore_id",
             ),
             Db::Sqlite { write, .. } => (
                 Tx::Sqlite(write.begin_with("BEGIN IMMEDIATE").await?),
@@ -391,7 +397,7 @@ impl Store {
                      SELECT project_id, region, id FROM keys \
                      WHERE key_state = 4 AND delete_at <= $1 \
                      ORDER BY delete_at LIMIT $2) \
-                 RETURNING project_id, region, id, revision",
+                 RETURNING project_id, region, id, revision, keystore_id",
             ),
         };
         let gone: Vec<Destroyed> = on!(&mut tx, conn => {
@@ -401,7 +407,7 @@ impl Store {
             return Ok(gone);
         }
         for key in &gone {
-            destroy(&mut tx, key, now).await?;
+            destroy(&mut tx, key, now, sealing).await?;
         }
         let first = self.queue.reserve_seqs(gone.len());
         let records: Vec<_> = gone.iter().map(record).collect();
@@ -414,7 +420,16 @@ impl Store {
 
 /// Destroys one key: its material is overwritten before it is removed, so that the old bytes do
 /// not linger in free pages.
-async fn destroy(tx: &mut Tx<'_>, key: &Destroyed, now: Timestamp) -> Result<()> {
+async fn destroy(tx: &mut Tx<'_>, key: &Destroyed, now: Timestamp, sealing: &Secret) -> Result<()> {
+    if key.keystore_id != KeystoreId::built_in().as_str() {
+        let (project, region) = (&key.project_id, &key.region);
+        let object = DoomedObject {
+            cluster: keystores::count_out(tx, project, region, &key.keystore_id).await?,
+            object: key.id.clone(),
+            due_at: now,
+        };
+        keystores::doom(tx, &Sealed::new(object, sealing)).await?;
+    }
     on!(tx, conn => {
         sqlx::query(
             "UPDATE key_versions SET sealed = $4 \
@@ -536,6 +551,9 @@ pub(super) async fn insert(
     })?;
     if counted == 0 || quota == Some(0) {
         return Err(StoreError::QuotaReached);
+    }
+    if !key.keystore.is_built_in() {
+        keystores::count_in(tx, &key.project, &key.region, &key.keystore).await?;
     }
     on!(tx, conn => {
         sqlx::query(concat!(

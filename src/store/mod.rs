@@ -24,6 +24,7 @@ mod commit;
 pub mod deployment;
 pub mod identity;
 pub mod keys;
+pub mod keystores;
 
 pub use commit::{Durability, Write};
 

@@ -28,8 +28,11 @@ class Refused(Exception):
     """The bytes are no blob, or not of this key, place and context."""
 
 
-def canonical(pairs=None, text=None):
-    """The canonical context: none, an object of strings, or a text."""
+def canonical(pairs=None, text=None, pin=None):
+    """The canonical context: none, an object of strings, or a text, and a PIN beside it."""
+    if pin is not None:
+        bare = canonical(pairs, text)
+        return bytes([bare[0] | 4]) + bare[1:] + hashlib.sha256(pin.encode()).digest()
 
     def part(string):
         data = string.encode()
@@ -69,7 +72,7 @@ def read(material, deployment, project, context, blob):
     if len(blob) < HEADER + TAG or blob[0] != 0x4B or blob[1] != 1:
         raise Refused("no blob of version 1")
     suite, flags = blob[2], blob[3]
-    if suite not in SUITES or flags not in (0, 1, 2):
+    if suite not in SUITES or flags & ~4 not in (0, 1, 2):
         raise Refused("unknown suite or flags")
     hash_name, key_length = SUITES[suite]
     if len(material) != key_length:
@@ -91,7 +94,7 @@ def selftest(corpus):
         blob = bytes.fromhex(sample["blob"])
         material = bytes.fromhex(sample["material"])
         place = sample["deployment"], sample["project"]
-        context = canonical(sample["object"], sample["text"])
+        context = canonical(sample["object"], sample["text"], sample.get("pin"))
         plaintext = read(material, *place, context, blob)
         assert plaintext.hex() == sample["plaintext"], sample["name"]
         assert blob[8:44].decode() == sample["key_id"], sample["name"]
@@ -122,6 +125,7 @@ def main():
     parser.add_argument("--selftest", action="store_true")
     parser.add_argument("--object", type=json.loads)
     parser.add_argument("--text")
+    parser.add_argument("--pin")
     parser.add_argument("words", nargs="*")
     arguments = parser.parse_args()
     if arguments.selftest:
@@ -130,7 +134,7 @@ def main():
     if len(arguments.words) != 4:
         parser.error("MATERIAL DEPLOYMENT PROJECT BLOB are needed")
     material, deployment, project, blob = arguments.words
-    context = canonical(arguments.object, arguments.text)
+    context = canonical(arguments.object, arguments.text, arguments.pin)
     try:
         plaintext = read(bytes.fromhex(material), deployment, project, context, bytes.fromhex(blob))
     except Refused as refused:

@@ -3,6 +3,7 @@ mod ciphers;
 mod enclaves;
 mod identity;
 mod keys;
+pub mod keystores;
 mod lists;
 mod records;
 mod replicas;

@@ -28,6 +28,7 @@ pub mod process;
 pub mod raw;
 mod seen;
 pub mod signing;
+pub mod softhsm;
 
 /// The database under a test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -404,6 +405,16 @@ impl TestServer {
                 .await
             }
             "decrypt-datakey" => self.call("create-datakey", json!({ "key_id": key })).await,
+            name if name.contains(calls::KEYSTORES) => {
+                self.give_up_keystores().await;
+                if name != calls::KEYSTORES {
+                    let made = self.create_keystore(calls::CLUSTER, "hsm-a").await;
+                    if let Some(id) = body.get_mut("keystore_id") {
+                        *id = json!(made);
+                    }
+                }
+                return body;
+            }
             calls::REPLICATE => {
                 body["replica_project_id"] = json!(self.account.project.id);
                 return body;
@@ -420,6 +431,28 @@ impl TestServer {
             body["cipher_text"] = made.json()["cipher_text"].clone();
         }
         body
+    }
+
+    /// Makes a keystore of a cluster; gives its id.
+    pub async fn create_keystore(&self, cluster: &str, name: &str) -> String {
+        let body = json!({
+            "keystore_alias": name,
+            "hsm_cluster_id": cluster,
+            "hsm_ca_cert": calls::CLUSTER_CA,
+        });
+        let made = self.call(calls::KEYSTORES, body).await.ok(200);
+        made["keystore"]["keystore_id"].as_str().unwrap().to_owned()
+    }
+
+    /// Deletes every keystore, so that the clusters are free.
+    async fn give_up_keystores(&self) {
+        let path = "GET /v1.0/{project_id}/keystores";
+        let listed = self.call(path, json!({})).await.ok(200);
+        for keystore in listed["keystores"].as_array().unwrap() {
+            let path = "DELETE /v1.0/{project_id}/keystores/{keystore_id}";
+            let named = json!({ "keystore_id": keystore["keystore_id"] });
+            self.call(path, named).await.ok(204);
+        }
     }
 
     /// The state that describe-key tells.
@@ -498,17 +531,27 @@ pub async fn open_kms(setup: &Setup, folder: &std::path::Path, url: &str, env: E
         ("regions", "home-region-1,region-2".to_owned()),
     ];
     values.extend(setup.values.iter().cloned());
-    let file = setup.file.map(|text| {
-        use std::os::unix::fs::PermissionsExt;
-        let path = folder.join("kmsd.toml");
-        std::fs::write(&path, text).unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
-        path
-    });
+    let pin = write_private(&folder.join("pin"), "1234");
+    // A table, so it stands behind what the test says.
+    let text = format!(
+        "{}\n[[hsm_clusters]]\nid = {:?}\nmodule = \"/nowhere/pkcs11.so\"\n\
+         token_label = \"nobody\"\npin_file = {pin:?}\n",
+        setup.file.unwrap_or_default(),
+        calls::CLUSTER,
+    );
+    let file = Some(write_private(&folder.join("kmsd.toml"), &text));
     let flags = Flags { file, values };
     let config = Config::read(&flags).unwrap_or_else(|faults| panic!("{faults}"));
     let (kms, _) = Kms::open(config, env, Purpose::Operate).await.unwrap();
     Arc::new(kms)
+}
+
+/// Writes a file that nobody else may read.
+pub fn write_private(path: &std::path::Path, text: &str) -> std::path::PathBuf {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::write(path, text).unwrap();
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
+    path.to_owned()
 }
 
 pub async fn add_account(kms: &Arc<Kms>, domain: &str, user: &str) -> Account {

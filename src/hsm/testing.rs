@@ -1,0 +1,3 @@
+//! Tokens of SoftHSM2 for the unit tests.
+
+include!("../../tests/support/softhsm.rs");
