@@ -1,6 +1,6 @@
 // Create Key.
 
-import { kms, kmsPath, call, offers } from "./api.js";
+import { kms, kmsPath, keystores, call, offers } from "./api.js";
 import { choice, dialogForm, field, fill, h, notice, openDialog, refusal, select } from "./dom.js";
 import { SPECS } from "./rules.js";
 import { usageWords } from "./words.js";
@@ -18,6 +18,13 @@ export function createKey(made) {
     const read = choice("checkbox", "I know that the security and durability of imported material are mine to look after.");
     const description = h("textarea", { rows: "2", maxlength: "255" });
     const tags = tagRows();
+    const keystore = select([["0", "Built-in"]], {}, "0");
+    const keystoreField = field("Keystore", keystore, "Where the key lives and computes.");
+    keystoreField.hidden = true;
+    keystores().then((found) => {
+      keystore.append(...found.map(({ keystore_id: id, keystore_alias: alias }) => h("option", { value: id }, alias)));
+      keystoreField.hidden = found.length === 0;
+    }, () => {});
     const origins = h("fieldset", {}, h("legend", {}, "Key material"), own.label,
       offers("import-key-material") && external.label);
 
@@ -42,6 +49,7 @@ export function createKey(made) {
         h("div", { class: "pair" }, field("Algorithm", spec), field("Usage", usage)),
         origins,
         read.label,
+        keystoreField,
         h("details", {}, h("summary", {}, offers("{key_id}/tags/action") ? "Description and tags" : "Description"),
           field("Description", description, "Up to 255 characters."),
           offers("{key_id}/tags/action") && tags.element),
@@ -54,6 +62,7 @@ export function createKey(made) {
           key_usage: usage.value,
           key_description: description.value,
           origin,
+          ...(keystore.value === "0" ? {} : { keystore_id: keystore.value }),
         });
         const wanted = tags.given();
         let untagged = null;

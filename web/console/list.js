@@ -8,7 +8,7 @@ import { choice, dialogIsOpen, fill, focusOn, h, keepingFocus, newId, refusal, s
 import { deleteMaterial, importMaterial } from "./import.js";
 import { describe, filtered, keysWithTag, sorted, tagsInUse } from "./keys.js";
 import { ACTIONS, isExternal, isSymmetric, misfit, SPECS } from "./rules.js";
-import { count, keysWords, left, moment, originWords, ORIGINS, STATES, stateWords, timeOfDay, usageWords, USAGES } from "./words.js";
+import { count, keysWords, left, moment, keystoreWords, originWords, ORIGINS, STATES, stateWords, timeOfDay, usageWords, USAGES } from "./words.js";
 
 /** Seconds between two looks; rarer when there is much to read. */
 const EVERY = 30;
@@ -37,6 +37,7 @@ const COLUMNS = {
   created: { words: "Created", sorts: true, optional: true },
   description: { words: "Description", optional: true },
   region: { words: "Region", optional: true },
+  keystore: { words: "Keystore", optional: true },
   enterprise: { words: "Enterprise project", optional: true },
 };
 
@@ -264,6 +265,7 @@ export function listPage(keys, view) {
       created: () => moment(key.creation_date),
       description: () => key.key_description || "–",
       region: () => key.realm,
+      keystore: () => keystoreWords(key.keystore_id),
       enterprise: () => (key.sys_enterprise_project_id === "0" ? "default" : key.sys_enterprise_project_id),
     };
     return h("tr", { role: "row", class: ticked && "ticked" },
