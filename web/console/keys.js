@@ -19,6 +19,8 @@ export class Keys extends EventTarget {
   /** What went wrong at the last try. */
   fault = null;
   updated = null;
+  /** When they were last asked for, whatever came of it. */
+  tried = 0;
 
   /** Those that are here. */
   all() {
@@ -54,6 +56,7 @@ export class Keys extends EventTarget {
   }
 
   async #read() {
+    this.tried = Date.now();
     try {
       const seen = new Set();
       let marker = "";

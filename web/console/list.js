@@ -307,6 +307,7 @@ export function listPage(keys, view) {
   function renderBar() {
     if (readOnly) return;
     const selected = [...view.selected].map((id) => keys.get(id)).filter(Boolean);
+    const hidden = selected.length - fit.filter((key) => view.selected.has(key.key_id)).length;
     const wholePage = shown.length > 0 && shown.every((key) => view.selected.has(key.key_id));
     fill(bar,
       Object.entries(ACTIONS).map(([action, { words }]) => {
@@ -318,7 +319,7 @@ export function listPage(keys, view) {
           onclick: () => batch(action, selected, { changed, done }),
         }, words, selected.length > 0 && ` (${count(n)})`);
       }),
-      h("span", { class: "quiet" }, selected.length === 0 ? "Select keys to act on several at once." : `${count(selected.length)} selected`),
+      h("span", { class: "quiet" }, selected.length === 0 ? "Select keys to act on several at once." : `${count(selected.length)} selected${hidden > 0 ? `, ${count(hidden)} of them hidden by the filters` : ""}`),
       wholePage && selected.length < fit.length && h("button", {
         type: "button",
         class: "link",
@@ -370,7 +371,7 @@ export function listPage(keys, view) {
 
   const tick = setInterval(() => {
     for (const place of document.querySelectorAll("[data-until]")) fill(place, left(place.dataset.until));
-    const age = (Date.now() - (keys.updated ?? 0)) / 1000;
+    const age = (Date.now() - keys.tried) / 1000;
     const due = age >= (keys.size > MANY ? EVERY_WHEN_MANY : EVERY);
     if (due && !keys.loading && !dialogIsOpen() && document.visibilityState === "visible") keys.refresh();
   }, 5000);
