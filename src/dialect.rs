@@ -193,27 +193,30 @@ pub async fn serve(
             Ok(()) => handler(&mut cx).await,
             Err(error) => Err(error.clone()),
         };
-        let record = |note: Note, outcome: &str| Record {
-            at: request.arrived,
-            request_id: request.request_id.clone(),
-            credential: caller.credential.describe(),
-            user_id: caller.user.to_string(),
-            user_name: caller.user_name.to_string(),
-            project_id: caller
-                .project()
-                .map_or_else(String::new, |project| project.id.to_string()),
-            address: audit::address_text(request.address),
-            action: call.action,
-            region: if note.key_id.is_empty() {
-                String::new()
-            } else {
-                call.region.to_string()
-            },
-            key_id: note.key_id,
-            revision: note.revision,
-            outcome: outcome.to_owned(),
-            detail: note.detail,
-            duration_us: micros(kms.env().monotonic().saturating_sub(request.started)),
+        let record = |note: Note, outcome: &str| {
+            let words = note.words();
+            Record {
+                at: request.arrived,
+                request_id: request.request_id.clone(),
+                credential: caller.credential.describe(),
+                user_id: caller.user.to_string(),
+                user_name: caller.user_name.to_string(),
+                project_id: caller
+                    .project()
+                    .map_or_else(String::new, |project| project.id.to_string()),
+                address: audit::address_text(request.address),
+                action: call.action,
+                region: if note.key_id.is_empty() {
+                    String::new()
+                } else {
+                    call.region.to_string()
+                },
+                key_id: note.key_id,
+                revision: note.revision,
+                outcome: outcome.to_owned(),
+                detail: words,
+                duration_us: micros(kms.env().monotonic().saturating_sub(request.started)),
+            }
         };
         let ended = match decided {
             Ok(reply) => match cx.finish() {

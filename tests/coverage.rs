@@ -33,6 +33,7 @@ const NOT_ABOUT_ONE_KEY: &[(Action, &str)] = &[
     (Action::DeleteKeystore, "about a keystore"),
     (Action::CreatePin, "about no key at all"),
     (Action::ListRegions, "about the deployment"),
+    (Action::ListRetirableGrants, "about the caller"),
     (Action::IssueToken, "about a token"),
     (Action::ValidateToken, "about a token"),
     (Action::RevokeToken, "about a token"),
@@ -203,6 +204,11 @@ fn refusals() -> Vec<(&'static str, Error)> {
         ("NotRevocable", Error::NotRevocable),
         ("KeyNotFound", Error::KeyNotFound),
         ("DefaultKey", Error::DefaultKey),
+        ("NotGranted", Error::NotGranted(Action::Encrypt)),
+        ("GrantNotFound", Error::GrantNotFound),
+        ("GrantOfAnotherKey", Error::GrantOfAnotherKey),
+        ("GrantsNothing", Error::GrantsNothing),
+        ("GrantQuotaReached", Error::GrantQuotaReached),
         ("NameTaken", Error::NameTaken),
         ("ReservedName", Error::ReservedName),
         (
@@ -257,6 +263,8 @@ fn refusals() -> Vec<(&'static str, Error)> {
         "limit",
         "marker",
         "origin",
+        "grantee_principal",
+        "grant_id",
     ] {
         all.push(("Invalid", Error::invalid(member, "x")));
     }

@@ -10,6 +10,7 @@ use crate::support::{Answer, Db, START, Setup, TestServer, on_both};
 on_both!(
     an_issuers_users_work_in_their_own_projects,
     an_issuer_speaks_for_no_domain_but_its_own,
+    a_grant_is_to_whom_their_own_authority_vouches_for,
 );
 
 const THEIR_PROJECT: &str = "11111111111111111111111111111111";
@@ -144,6 +145,79 @@ async fn an_issuer_speaks_for_no_domain_but_its_own(db: Db) {
             "{claims}: {said}"
         );
     }
+    issuer.server.stop().await;
+}
+
+/// Ids of users are what each authority makes of them: an issuer that gives one of its users the id
+/// of one of ours opens nothing that was granted to ours, and the other way round.
+async fn a_grant_is_to_whom_their_own_authority_vouches_for(db: Db) {
+    let issuer = Issuer::trusted(db).await;
+    let server = &issuer.server;
+    let ours = &server.token;
+    let project = server.account.project.id.as_str();
+    let request = server
+        .request("GET", "/v3/auth/tokens")
+        .header("X-Auth-Token", ours)
+        .header("X-Subject-Token", ours);
+    let told = server.send(request).await.ok(200)["token"]["user"].clone();
+    let (alice, domain) = (told["id"].clone(), told["domain"]["id"].clone());
+    let token = |user: &Value, domain: &str| {
+        issuer.token(json!({ "sub": user, "domain_id": domain, "domain_name": domain }))
+    };
+    let use_it = async |token: &str, project: &str, key: &Value| {
+        let body = json!({ "key_id": key, "plain_text": "x" });
+        issuer.call(token, project, "encrypt-data", body).await
+    };
+    let grant = async |token: &str, project: &str, key: &Value, to: Value, kind: &str| {
+        let body = json!({
+            "key_id": key, "grantee_principal": to, "grantee_principal_type": kind,
+            "operations": ["encrypt-data"],
+        });
+        issuer
+            .call(token, project, "create-grant", body)
+            .await
+            .ok(200);
+    };
+    let create = async |token: &str, project: &str, name: &str| {
+        let body = json!({ "key_alias": name });
+        let made = issuer.call(token, project, "create-key", body).await;
+        made.ok(200)["key_info"]["key_id"].clone()
+    };
+
+    // Ours, granted to one of ours and to an id that is none of ours.
+    let key = create(ours, project, "ours").await;
+    grant(ours, project, &key, alice.clone(), "user").await;
+    grant(ours, project, &key, json!("u1"), "user").await;
+    grant(ours, project, &key, domain, "domain").await;
+    for user in [&alice, &json!("u1")] {
+        let theirs = token(user, "corp");
+        let answer = use_it(&theirs, THEIR_PROJECT, &key).await;
+        answer.refused(404, "KMS.0207");
+    }
+    // To all of theirs, by the name of their domain, which is registered.
+    grant(ours, project, &key, json!("corp"), "domain").await;
+    let theirs = token(&json!("u1"), "corp");
+    use_it(&theirs, THEIR_PROJECT, &key).await.ok(200);
+
+    // Theirs, granted to one of theirs, who has no role, and to one of ours.
+    let key = create(&theirs, THEIR_PROJECT, "theirs").await;
+    let powerless = |user: &str| {
+        issuer.token(json!({
+            "sub": user, "roles": [], "domain_id": "corp", "domain_name": "corp",
+        }))
+    };
+    use_it(&powerless("u2"), THEIR_PROJECT, &key)
+        .await
+        .refused(403, "KMS.0307");
+    grant(&theirs, THEIR_PROJECT, &key, json!("u2"), "user").await;
+    use_it(&powerless("u2"), THEIR_PROJECT, &key).await.ok(200);
+    use_it(ours, project, &key).await.refused(404, "KMS.0207");
+    grant(&theirs, THEIR_PROJECT, &key, alice.clone(), "user").await;
+    use_it(ours, project, &key).await.ok(200);
+    let posing = powerless(alice.as_str().unwrap());
+    use_it(&posing, THEIR_PROJECT, &key)
+        .await
+        .refused(403, "KMS.0307");
     issuer.server.stop().await;
 }
 

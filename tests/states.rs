@@ -57,9 +57,14 @@ const TABLE: &[(Action, [Cell; 4])] = &[
     (Action::DeriveSharedSecret,   [Ok,              No("KMS.0209"),  No("KMS.0210"),  No("KMS.1301") ]),
     (Action::ReplicateKey,         [Ok,              No("KMS.0209"),  No("KMS.0210"),  No("KMS.1301") ]),
     (Action::UpdatePrimaryRegion,  [Ok,              No("KMS.0209"),  No("KMS.0210"),  No("KMS.1301") ]),
+    // Grants.
+    (Action::CreateGrant,          [Ok,              No("KMS.0209"),  No("KMS.0210"),  No("KMS.1301") ]),
+    (Action::ListGrants,           [Ok,              Ok,              Ok,              Ok             ]),
+    (Action::RevokeGrant,          [Ok,              Ok,              Ok,              Ok             ]),
+    (Action::RetireGrant,          [Ok,              Ok,              Ok,              Ok             ]),
 ];
 
-/// The actions that use a key and leave it as it is; what they answer is tested with their families.
+/// The actions that use a key, or are about its grants, and leave it as it is; what they answer is tested with their families.
 const USES: &[Action] = &[
     Action::Encrypt,
     Action::Decrypt,
@@ -77,6 +82,10 @@ const USES: &[Action] = &[
     Action::DeriveSharedSecret,
     Action::ReplicateKey,
     Action::UpdatePrimaryRegion,
+    Action::CreateGrant,
+    Action::ListGrants,
+    Action::RevokeGrant,
+    Action::RetireGrant,
 ];
 
 #[test]

@@ -154,6 +154,19 @@ fn kms(error: &Error, action: Option<Action>) -> (u16, &'static str, String) {
         ),
 
         Error::KeyNotFound => fixed(404, "KMS.0207", "no key with this id in the project"),
+        Error::NotGranted(_) => fixed(
+            403,
+            "KMS.0306",
+            "no grant on this key lets the caller do this",
+        ),
+        Error::GrantNotFound => fixed(400, "KMS.2501", "the key has no grant with this id"),
+        Error::GrantOfAnotherKey => fixed(400, "KMS.2502", "the grant is one of another key"),
+        Error::GrantsNothing => fixed(
+            400,
+            "KMS.2401",
+            "operations must hold more than create-grant",
+        ),
+        Error::GrantQuotaReached => fixed(400, "KMS.2404", "the grant quota of the key is used up"),
         Error::DefaultKey => fixed(
             400,
             "KMS.0211",
@@ -382,6 +395,8 @@ fn code_of_member(member: &str, action: Option<Action>) -> &'static str {
         ("datakey_cipher_length", _) => "KMS.2202",
         ("encryption_context", _) => "KMS.0208",
         ("pending_days", _) => "KMS.1401",
+        ("grantee_principal" | "retiring_principal", _) => "KMS.2402",
+        ("grant_id", _) => "KMS.2501",
         ("limit", _) => "KMS.1601",
         ("marker", _) => "KMS.1602",
         ("offset", _) => "KMS.1603",

@@ -6,16 +6,17 @@ use validator::Validate;
 use super::keystores::keystore_id;
 use super::wire::{
     DEFAULT_ENTERPRISE_PROJECT, KeyIdText, KeyRefText, NumberText, Sequence, decode, millis,
-    millis_or_empty, without_nul,
+    millis_or_empty, page, page_end, without_nul,
 };
 use crate::config::ListWithoutSpec;
 use crate::dialect::{Reply, Request};
 use crate::kms::Context;
 use crate::limits;
 use crate::model::error::{Error, Result};
-use crate::model::ids::{EnterpriseProject, KeyName, KeystoreId};
+use crate::model::ids::{DomainId, EnterpriseProject, KeyName, KeystoreId};
 use crate::model::key::{Filter, Key, PENDING_DAYS};
 use crate::model::spec::{KeySpec, KeyUsage, Origin};
+use crate::operations::grants;
 use crate::operations::keys::{self, NewKey};
 
 #[derive(Deserialize, Validate)]
@@ -203,29 +204,14 @@ pub async fn create(cx: &mut Context, request: &Request) -> Result<Reply> {
 pub async fn describe(cx: &mut Context, request: &Request) -> Result<Reply> {
     let asked: AnyKey = decode(request)?;
     let key = keys::describe(cx, &asked.key_id.0).await?;
-    let key_info = details(cx, &key)?;
+    let key_info = details(&cx.domain_of(&key).await?, &key);
     Reply::json(200, &InKeyInfo { key_info })
 }
 
 /// `POST …/kms/list-keys`
 pub async fn list(cx: &mut Context, request: &Request) -> Result<Reply> {
     let asked: ListKeys = decode(request)?;
-    let limit = match &asked.limit {
-        None => limits::PAGE_ROWS,
-        Some(text) => match text.number() {
-            // More than a page holds is asked for by some clients, and is no fault.
-            Some(limit) if limit >= 1 => u32::try_from(limit)
-                .unwrap_or(limits::PAGE_ROWS)
-                .min(limits::PAGE_ROWS),
-            _ => return Err(Error::invalid("limit", "must be a number of at least 1")),
-        },
-    };
-    let offset = match &asked.marker {
-        None => 0,
-        Some(text) => text
-            .number()
-            .ok_or_else(|| Error::invalid("marker", "must be a number of at least 0"))?,
-    };
+    let (offset, limit) = page(asked.limit.as_ref(), asked.marker.as_ref())?;
     let state = match asked.key_state.as_ref().map(NumberText::as_str) {
         None => None,
         Some(code @ ("1" | "2" | "3" | "4" | "5")) => code.parse().ok(),
@@ -255,9 +241,8 @@ pub async fn list(cx: &mut Context, request: &Request) -> Result<Reply> {
         enterprise_project: enterprise_project.map(|id| id.to_string()),
     };
     let listed = keys::list(cx, &filter, offset, limit).await?;
-    let shown = u64::try_from(listed.keys.len()).unwrap_or(u64::MAX);
-    let next = offset.saturating_add(shown);
-    let more = shown > 0 && next < listed.total;
+    let domain = cx.project()?.domain.clone();
+    let (next_marker, truncated) = page_end(offset, listed.keys.len(), listed.total);
     Reply::json(
         200,
         &KeyList {
@@ -265,14 +250,10 @@ pub async fn list(cx: &mut Context, request: &Request) -> Result<Reply> {
             key_details: listed
                 .keys
                 .iter()
-                .map(|key| details(cx, key))
-                .collect::<Result<_>>()?,
-            next_marker: if more {
-                next.to_string()
-            } else {
-                String::new()
-            },
-            truncated: if more { "true" } else { "false" },
+                .map(|key| details(&domain, key))
+                .collect(),
+            next_marker,
+            truncated,
             total: listed.total,
         },
     )
@@ -359,11 +340,10 @@ pub async fn quotas(cx: &mut Context, _request: &Request) -> Result<Reply> {
             used: quota.used,
             quota: quota.limit,
         },
-        // What is used is not told for all keys at once: the number is of one key, and no key has
-        // grants before there are any to make.
+        // The number is of one key: the one that comes nearest to it.
         Resource {
             kind: "grant_per_CMK",
-            used: 0,
+            used: grants::most_used(cx).await?,
             quota: limits::GRANTS_PER_KEY,
         },
     ];
@@ -375,10 +355,10 @@ pub async fn quotas(cx: &mut Context, _request: &Request) -> Result<Reply> {
     )
 }
 
-fn details(cx: &Context, key: &Key) -> Result<KeyDetails> {
-    Ok(KeyDetails {
+fn details(domain: &DomainId, key: &Key) -> KeyDetails {
+    KeyDetails {
         key_id: key.id.to_string(),
-        domain_id: cx.project()?.domain.to_string(),
+        domain_id: domain.to_string(),
         key_alias: key.name.to_string(),
         realm: key.region.to_string(),
         key_spec: key.spec.name(),
@@ -400,7 +380,7 @@ fn details(cx: &Context, key: &Key) -> Result<KeyDetails> {
         keystore_id: key.keystore.to_string(),
         key_label: key.label().unwrap_or_default(),
         partition_type: "1",
-    })
+    }
 }
 
 fn status(key: &Key) -> KeyStatus<'_> {

@@ -5,6 +5,7 @@
 pub mod auth;
 pub mod ciphers;
 pub mod error;
+pub mod grants;
 pub mod identity;
 pub mod keys;
 pub mod keystores;

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use super::error::{Service, render};
-use super::{auth, ciphers, identity, keys, keystores, records, replicas, signatures, versions};
+use super::{
+    auth, ciphers, grants, identity, keys, keystores, records, replicas, signatures, versions,
+};
 use crate::dialect::{Call, Handler, Reply, Request, handler, serve};
 use crate::kms::Kms;
 use crate::model::action::Action;
@@ -88,6 +90,11 @@ pub fn table() -> Vec<Route> {
         "POST" "get-publickey" GetPublicKey signatures::public_key;
         "POST" "generate-mac" GenerateMac signatures::generate_mac;
         "POST" "verify-mac" VerifyMac signatures::verify_mac;
+        "POST" "create-grant" CreateGrant grants::create;
+        "POST" "list-grants" ListGrants grants::list;
+        "POST" "list-retirable-grants" ListRetirableGrants grants::list_retirable;
+        "POST" "revoke-grant" RevokeGrant grants::revoke;
+        "POST" "retire-grant" RetireGrant grants::retire;
         "GET"  "user-instances"         CountKeys            keys::count;
         "GET"  "user-quotas"            ShowQuotas           keys::quotas;
         // Keystores and PINs.

@@ -9,6 +9,7 @@ use validator::{Validate, ValidationErrors, ValidationErrorsKind};
 
 use crate::dialect::Request;
 use crate::json::Object;
+use crate::limits;
 use crate::model::error::{Error, Result};
 use crate::model::ids::{AliasName, KeyId};
 use crate::model::key::KeyRef;
@@ -188,6 +189,40 @@ impl<'de> Deserialize<'de> for NumberText {
             }
         }
         from.deserialize_any(Either)
+    }
+}
+
+/// Which page of a list is asked for: how many rows to leave out, and how many to show at most.
+///
+/// # Errors
+/// [`Error::Invalid`] when one of the two is not a number.
+pub fn page(limit: Option<&NumberText>, marker: Option<&NumberText>) -> Result<(u64, u32)> {
+    let limit = match limit {
+        None => limits::PAGE_ROWS,
+        Some(text) => match text.number() {
+            // More than a page holds is asked for by some clients, and is no fault.
+            Some(limit) if limit >= 1 => u32::try_from(limit)
+                .unwrap_or(limits::PAGE_ROWS)
+                .min(limits::PAGE_ROWS),
+            _ => return Err(Error::invalid("limit", "must be a number of at least 1")),
+        },
+    };
+    let offset = match marker {
+        None => 0,
+        Some(text) => text
+            .number()
+            .ok_or_else(|| Error::invalid("marker", "must be a number of at least 0"))?,
+    };
+    Ok((offset, limit))
+}
+
+/// What a page says of the next: its marker, empty when there is none, and `truncated`.
+pub fn page_end(offset: u64, shown: usize, total: u64) -> (String, &'static str) {
+    let next = offset.saturating_add(u64::try_from(shown).unwrap_or(u64::MAX));
+    if shown > 0 && next < total {
+        (next.to_string(), "true")
+    } else {
+        (String::new(), "false")
     }
 }
 

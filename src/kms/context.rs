@@ -9,12 +9,14 @@ use super::Kms;
 use crate::crypto::keyring::ProjectKey;
 use crate::crypto::material::Material;
 use crate::env::Env;
+use crate::limits;
 use crate::model::access::{self, Permitted};
 use crate::model::action::{Action, Effect};
 use crate::model::caller::Caller;
 use crate::model::error::{Error, Result};
+use crate::model::grant::Grant;
 use crate::model::identity::Project;
-use crate::model::ids::{KeyId, KeystoreId, Region};
+use crate::model::ids::{DomainId, KeyId, KeystoreId, ProjectId, Region};
 use crate::model::key::{Key, KeyRef};
 use crate::model::keystore::Keystore;
 use crate::model::state::Verdict;
@@ -29,6 +31,7 @@ pub struct Context {
     region: Region,
     now: Timestamp,
     permitted: Option<Permitted>,
+    grants: Option<Vec<Grant>>,
     writes: Vec<Write>,
     forgets: bool,
     note: Note,
@@ -51,8 +54,24 @@ pub struct Note {
     pub key_id: String,
     /// Its revision after a change.
     pub revision: i64,
+    /// Through which grants, and to whose keys, the caller came who needed them.
+    pub access: Vec<String>,
     /// What else matters, in words.
     pub detail: String,
+}
+
+impl Note {
+    /// All that the record will say in words.
+    pub fn words(&self) -> String {
+        let detail = Some(&self.detail).filter(|detail| !detail.is_empty());
+        let words: Vec<&str> = self
+            .access
+            .iter()
+            .chain(detail)
+            .map(String::as_str)
+            .collect();
+        words.join("; ")
+    }
 }
 
 impl Context {
@@ -71,6 +90,7 @@ impl Context {
             region,
             now,
             permitted: None,
+            grants: None,
             writes: Vec::new(),
             forgets: false,
             note: Note::default(),
@@ -138,14 +158,22 @@ impl Context {
     /// together, permitted, and in a state that allows the action, in this order.
     ///
     /// # Errors
-    /// [`Error::KeyNotFound`] when there is none in the caller's project, or its day has come;
-    /// [`Error::Forbidden`]; [`Error::DefaultKey`]; [`Error::WrongState`].
+    /// [`Error::KeyNotFound`] when there is none in the caller's project and no grant of another
+    /// project's key names them, or its day has come; [`Error::Forbidden`]; [`Error::NotGranted`];
+    /// [`Error::DefaultKey`]; [`Error::WrongState`].
     pub async fn key(&mut self, reference: &KeyRef) -> Result<Key> {
+        self.key_for(self.action, reference).await
+    }
+
+    /// The same, for a part of the call that is an action of its own: roles must reach the call's
+    /// action, a grant must open the part.
+    ///
+    /// # Errors
+    /// As [`Self::key`].
+    pub async fn key_for(&mut self, part: Action, reference: &KeyRef) -> Result<Key> {
         self.note.key_id = reference.to_string();
         let id = self.resolve(reference)?.clone();
-        let key = self.find(&id).await?;
-        self.note.key_id = key.id.to_string();
-        self.permit()?;
+        let key = self.find(part, &id).await?;
         if key.is_default() && !self.action.fits_default_key() {
             return Err(Error::DefaultKey);
         }
@@ -159,20 +187,92 @@ impl Context {
         }
     }
 
-    /// The key of this id in the caller's project, while its day has not come.
-    async fn find(&self, id: &KeyId) -> Result<Key> {
-        let project = &self.project()?.id;
-        let row = self
+    /// The key of this id, permitted: in the caller's own project by their roles, else by grants;
+    /// in another project by grants alone, and for whom none of them names it is not there (I-19).
+    /// Grants are read only when they decide.
+    async fn find(&mut self, part: Action, id: &KeyId) -> Result<Key> {
+        let project = self.project()?.id.clone();
+        let own = self.load(&project, id).await?;
+        if let Some(key) = &own {
+            self.note.key_id = key.id.to_string();
+            if let Some(permitted) = access::decide(&self.caller, self.action) {
+                self.permitted = Some(permitted);
+                return Ok(key.clone());
+            }
+        }
+        let grants = self.grants_naming_caller(id).await?;
+        let key = match (own, grants.first()) {
+            (Some(_), None) => return Err(Error::Forbidden(self.action)),
+            (Some(key), Some(_)) => key,
+            (None, None) => return Err(Error::KeyNotFound),
+            (None, Some(grant)) => self
+                .load(&grant.project, id)
+                .await?
+                .ok_or(Error::KeyNotFound)?,
+        };
+        self.note.key_id = key.id.to_string();
+        let owner = match key.project == project {
+            true => String::new(),
+            false => format!(" of project {}", key.project),
+        };
+        let Some((permitted, grant)) = access::decide_by_grants(&self.caller, part, &grants) else {
+            self.note.access.push(format!("a key{owner}"));
+            return Err(Error::NotGranted(self.action));
+        };
+        self.note
+            .access
+            .push(format!("by grant {}{owner}", grant.id));
+        self.permitted = Some(permitted);
+        self.grants = Some(grants);
+        Ok(key)
+    }
+
+    /// The key of this id in a project, while its day has not come.
+    async fn load(&self, project: &ProjectId, id: &KeyId) -> Result<Option<Key>> {
+        let found = self.kms.store().find_key(project, &self.region, id).await?;
+        let Some(row) = found else { return Ok(None) };
+        let key = row.open(self.kms.project_key(project).await?.row())?;
+        Ok(Some(key).filter(|key| !key.is_gone(self.kms.deadline_now())))
+    }
+
+    /// The grants on the key of this id that name the caller: all of them of one project, since
+    /// an id is given once.
+    async fn grants_naming_caller(&self, id: &KeyId) -> Result<Vec<Grant>> {
+        let rows = self
             .kms
             .store()
-            .find_key(project, &self.region, id)
-            .await?
-            .ok_or(Error::KeyNotFound)?;
-        let key = row.open(self.kms.project_key(project).await?.row())?;
-        if key.is_gone(self.kms.deadline_now()) {
-            return Err(Error::KeyNotFound);
+            .grants_concerning(&self.caller, &self.region, id)
+            .await?;
+        let mut grants: Vec<Grant> = Vec::with_capacity(rows.len());
+        for row in rows {
+            let sealing = self.kms.project_key(&row.peek().project).await?;
+            let grant = row.open(sealing.row())?;
+            let same_key = grants.first().is_none_or(|it| it.project == grant.project);
+            if same_key && grant.names(&self.caller) {
+                grants.push(grant);
+            }
         }
-        Ok(key)
+        Ok(grants)
+    }
+
+    /// The grants that name the caller, when it was by one of them and not by a role that they
+    /// were permitted to have the key.
+    pub fn grants(&self) -> Option<&[Grant]> {
+        self.grants.as_deref()
+    }
+
+    /// The domain that owns a key.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when it cannot be read.
+    pub async fn domain_of(&self, key: &Key) -> Result<DomainId> {
+        let own = self.project()?;
+        if key.project == own.id {
+            return Ok(own.domain.clone());
+        }
+        let row = self.kms.store().find_project(&key.project).await?;
+        let missing = || Error::Internal(format!("key {} has no project", key.id));
+        Ok(row.ok_or_else(missing)?.open(self.kms.key().row())?.domain)
     }
 
     /// One version of a key's material, opened. Whoever holds a key has asked for it through
@@ -300,6 +400,20 @@ impl Context {
         self.writes.push(Write::SaveKey {
             key: Sealed::new(key.clone(), sealing.row()),
             read,
+        });
+        Ok(())
+    }
+
+    /// Keeps a new grant on a key to be stored with the answer, if nobody changes the key meanwhile.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when the project's key cannot be had.
+    pub async fn insert_grant(&mut self, key: &Key, grant: Grant) -> Result<()> {
+        let sealing = self.kms.project_key(&key.project).await?;
+        self.writes.push(Write::InsertGrant {
+            grant: Box::new(Sealed::new(grant, sealing.row())),
+            key_revision: key.revision,
+            quota: i64::try_from(limits::GRANTS_PER_KEY).unwrap_or(i64::MAX),
         });
         Ok(())
     }

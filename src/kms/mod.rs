@@ -464,6 +464,7 @@ impl From<StoreError> for Error {
             StoreError::Conflict => Error::Conflict,
             StoreError::AlreadyExists => Error::NameTaken,
             StoreError::QuotaReached => Error::KeyQuotaReached,
+            StoreError::GrantQuotaReached => Error::GrantQuotaReached,
             StoreError::Unavailable(why) => Error::Unavailable(why),
             StoreError::Referenced | StoreError::Corrupt(_) => Error::Internal(error.to_string()),
         }

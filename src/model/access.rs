@@ -5,6 +5,7 @@
 
 use super::action::{Action, Reach};
 use super::caller::Caller;
+use super::grant::Grant;
 use super::identity::Role;
 
 /// Whether a role reaches an action.
@@ -29,7 +30,8 @@ pub const fn role_allows(role: Role, action: Action) -> bool {
 #[derive(Clone, Copy, Debug)]
 pub struct Permitted(());
 
-/// Decides whether a caller may do something in the project of their credential. Default deny.
+/// Decides by roles whether a caller may do something in the project of their credential. Default
+/// deny. Roles say nothing about keys of other projects.
 pub fn decide(caller: &Caller, action: Action) -> Option<Permitted> {
     let allowed = match action.reach() {
         Reach::Anyone => true,
@@ -41,13 +43,27 @@ pub fn decide(caller: &Caller, action: Action) -> Option<Permitted> {
     allowed.then_some(Permitted(()))
 }
 
+/// Decides by grants whether a caller may do something with their key: names the first grant that
+/// says yes. Default deny.
+pub fn decide_by_grants<'g>(
+    caller: &Caller,
+    action: Action,
+    grants: &'g [Grant],
+) -> Option<(Permitted, &'g Grant)> {
+    let grant = grants.iter().find(|grant| grant.opens(caller, action))?;
+    Some((Permitted(()), grant))
+}
+
 /// The table as a page for people.
 pub fn print_table() -> String {
     use std::fmt::Write;
     let mut page = String::from(
         "# What each role may do\n\n\
          Printed from the table in `src/model/access.rs`; a test keeps this page equal to it and\n\
-         another walks every cell over HTTP.\n\n",
+         another walks every cell over HTTP.\n\n\
+         A role counts in the project in which it was given, for the keys of that project. Beside it,\n\
+         a grant on one key opens what it lists to whom it names, whatever project they work in, and\n\
+         `RetireGrant` is open to whoever made a grant or is named by it for that.\n\n",
     );
     let names: Vec<_> = Role::ALL
         .iter()

@@ -163,6 +163,17 @@ actions! {
     ReplicateKey: Changes, Full, Some("kms:cmk:replicate");
     /// Make a replica the primary.
     UpdatePrimaryRegion: Changes, Full, Some("kms:cmk:updatePrimaryRegion");
+    // Grants.
+    /// Let somebody use a key.
+    CreateGrant: Changes, Full, Some("kms:grant:create");
+    /// Read the grants of a key.
+    ListGrants: Reads, Read, Some("kms:grant:list");
+    /// Read the grants that the caller may retire.
+    ListRetirableGrants: Reads, Read, Some("kms:grant:list");
+    /// Take a grant back.
+    RevokeGrant: Changes, Full, Some("kms:grant:revoke");
+    /// Give a grant up.
+    RetireGrant: Changes, Guest, Some("kms:grant:retire");
 
     // Identity.
     /// Exchange a credential for a token.

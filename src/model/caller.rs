@@ -83,6 +83,14 @@ impl Caller {
         self.roles.contains(&Role::TenantAdministrator)
     }
 
+    /// Who vouches for them: empty for kmsd itself, else the name of an outside authority.
+    pub fn authority(&self) -> &str {
+        match &self.credential {
+            Credential::Outside(authority) => authority,
+            _ => "",
+        }
+    }
+
     /// The project their credential is for, if it is for one.
     pub fn project(&self) -> Option<&Project> {
         match &self.scope {

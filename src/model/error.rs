@@ -59,6 +59,16 @@ pub enum Error {
 
     /// No such key in the caller's project.
     KeyNotFound,
+    /// A grant on the key names the caller, but none that does covers this action.
+    NotGranted(Action),
+    /// The key has no such grant, or none that the caller may know of.
+    GrantNotFound,
+    /// The grant is one of another key.
+    GrantOfAnotherKey,
+    /// A grant would open nothing but granting.
+    GrantsNothing,
+    /// The key has as many grants as it may.
+    GrantQuotaReached,
     /// The key belongs to a cloud service and cannot be changed.
     DefaultKey,
     /// The key's state does not allow the action.
@@ -188,6 +198,11 @@ impl Error {
             Error::TokenNotFound => "token-not-found",
             Error::NotRevocable => "not-revocable",
             Error::KeyNotFound => "key-not-found",
+            Error::NotGranted(_) => "not-granted",
+            Error::GrantNotFound => "grant-not-found",
+            Error::GrantOfAnotherKey => "grant-of-another-key",
+            Error::GrantsNothing => "grants-nothing",
+            Error::GrantQuotaReached => "grant-quota-reached",
             Error::DefaultKey => "default-key",
             Error::WrongState(..) => "wrong-state",
             Error::NameTaken => "name-taken",

@@ -81,6 +81,13 @@ words! {
     EnterpriseProject = r"\A(?:0|[0-9a-z]{8}-[0-9a-z]{4}-[0-9a-z]{4}-[0-9a-z]{4}-[0-9a-z]{12})\z",
         "must be 0 or the lower-case UUID of an enterprise project";
 
+    /// A grant.
+    GrantId = r"\A[0-9a-f]{64}\z", "must be 64 lower-case hexadecimal digits";
+
+    /// What a grant is called.
+    GrantName = r"\A[a-zA-Z0-9:/_-]{1,255}\z",
+        "must be 1 to 255 letters, digits or : / _ -";
+
     /// Where the material of keys is kept: `0` is what is built in.
     KeystoreId = r"\A(?:0|[0-9a-z]{8}-[0-9a-z]{4}-[0-9a-z]{4}-[0-9a-z]{4}-[0-9a-z]{12})\z",
         "must be 0 or the lower-case UUID of a keystore";
@@ -124,6 +131,13 @@ impl KeyId {
                 .into_uuid()
                 .to_string(),
         )
+    }
+}
+
+impl GrantId {
+    /// A new random id.
+    pub fn from_random(bytes: [u8; 32]) -> Self {
+        Self(hex::encode(bytes))
     }
 }
 
@@ -224,6 +238,7 @@ mod tests {
     fn new_ids_have_the_form_that_is_asked_for() {
         for byte in [0, 1, 0x5a, 0xff] {
             assert!(KeyId::parse(KeyId::from_random([byte; 16]).as_str()).is_ok());
+            assert!(GrantId::parse(GrantId::from_random([byte; 32]).as_str()).is_ok());
             assert!(ProjectId::parse(ProjectId::from_random([byte; 16]).as_str()).is_ok());
             assert!(AccountId::parse(AccountId::from_random([byte; 8]).as_str()).is_ok());
             assert!(AccessKeyId::parse(AccessKeyId::from_random([byte; 16]).as_str()).is_ok());

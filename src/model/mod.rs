@@ -5,6 +5,7 @@ pub mod action;
 pub mod audit;
 pub mod caller;
 pub mod error;
+pub mod grant;
 pub mod identity;
 pub mod ids;
 pub mod key;

@@ -119,11 +119,16 @@ const fn row(action: Action) -> Option<[Verdict; 4]> {
         // Copying one.
         | Action::ReplicateKey | Action::UpdatePrimaryRegion
                                   => Some([Allow,        IsDisabled,   IsLeaving,       NeedsMaterial]),
+        // Grants: made on a key that may be used, read and ended on every key.
+        Action::CreateGrant       => Some([Allow,        IsDisabled,   IsLeaving,       NeedsMaterial]),
+        Action::ListGrants | Action::RevokeGrant | Action::RetireGrant
+                                  => Some([Allow,        Allow,        Allow,           Allow        ]),
         // Not about one key, or (destroying) decided by the clock instead.
         Action::CreateKey | Action::ListKeys | Action::CountKeys | Action::ShowQuotas
         | Action::GenerateRandom | Action::CreateKeystore | Action::ListKeystores
         | Action::ShowKeystore | Action::EnableKeystore | Action::DisableKeystore
         | Action::DeleteKeystore | Action::CreatePin | Action::ListRegions
+        | Action::ListRetirableGrants
         | Action::IssueToken | Action::ValidateToken | Action::RevokeToken
         | Action::ListProjects | Action::ListDomains | Action::ShowCatalog
         | Action::ManageIdentity | Action::ManageTokenKeys

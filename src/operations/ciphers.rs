@@ -10,6 +10,7 @@ use crate::crypto::material::{Material, MaterialKind};
 use crate::crypto::secret::Secret;
 use crate::crypto::{CryptoError, asymmetric};
 use crate::kms::{Context, material_kind};
+use crate::model::action::Action;
 use crate::model::error::{Error, Result};
 use crate::model::ids::KeyId;
 use crate::model::key::{Key, KeyRef};
@@ -59,7 +60,7 @@ pub async fn encrypt(
     binding: &Binding,
     plaintext: &[u8],
 ) -> Result<(Key, Vec<u8>)> {
-    let key = cx.key(key).await?;
+    let key = cx.key_for(Action::Encrypt, key).await?;
     fit::must_encrypt(&key)?;
     let ciphertext = match key.spec.family() {
         Family::Symmetric if algorithm == SYMMETRIC_DEFAULT => {
@@ -103,7 +104,7 @@ pub async fn decrypt(
         return Ok((key, plaintext));
     }
     let key = key.ok_or_else(|| Error::Missing("key_id".into()))?;
-    let key = cx.key(key).await?;
+    let key = cx.key_for(Action::Decrypt, key).await?;
     fit::must_encrypt(&key)?;
     let algorithm = asymmetric_algorithm(&key, algorithm)?;
     let material = cx.material(&key, current(&key)?).await?;
@@ -127,7 +128,8 @@ pub struct Side<'a> {
     pub binding: &'a Binding,
 }
 
-/// Decrypts with one key and encrypts with another; the plaintext stays inside. Gives the key that
+/// Decrypts with one key and encrypts with another; the plaintext stays inside. To whom the keys
+/// are granted, the one must be for decrypting and the other for encrypting. Gives the key that
 /// had encrypted, the one that has now, and the new ciphertext.
 ///
 /// # Errors
@@ -319,7 +321,7 @@ async fn seal(cx: &Context, key: &Key, binding: &Binding, plaintext: &[u8]) -> R
 async fn open(cx: &mut Context, binding: &Binding, ciphertext: &[u8]) -> Result<(Key, Secret)> {
     let header = Header::parse(ciphertext).map_err(|_| Error::InvalidCiphertext)?;
     let id = KeyId::parse(header.key_id()).map_err(|_| Error::InvalidCiphertext)?;
-    let key = cx.key(&KeyRef::Id(id)).await?;
+    let key = cx.key_for(Action::Decrypt, &KeyRef::Id(id)).await?;
     fit::must_encrypt(&key)?;
     let plaintext = open_with(cx, &key, &header, binding, ciphertext).await?;
     Ok((key, plaintext))

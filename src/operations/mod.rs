@@ -6,6 +6,7 @@ pub mod agreements;
 pub mod ciphers;
 pub mod enclaves;
 mod fit;
+pub mod grants;
 pub mod identity;
 pub mod keys;
 pub mod keystores;

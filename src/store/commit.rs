@@ -16,10 +16,11 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{MissedTickBehavior, timeout};
 
 use super::{
-    Db, Result, Sealed, Store, StoreError, Tx, audit, identity, keys, keystores, on, read,
+    Db, Result, Sealed, Store, StoreError, Tx, audit, grants, identity, keys, keystores, on, read,
 };
 use crate::limits;
 use crate::model::audit::Record;
+use crate::model::grant::Grant;
 use crate::model::identity::{AccessKey, Domain, RoleAssignment, User};
 use crate::model::ids::{AccessKeyId, DomainId, HsmClusterId, ProjectId, UserId};
 use crate::model::key::Key;
@@ -75,6 +76,17 @@ pub enum Write {
         /// What it is called there.
         object: String,
     },
+    /// A new grant, counted against the quota of its key.
+    InsertGrant {
+        /// The grant.
+        grant: Box<Sealed<Grant>>,
+        /// The revision of the key on which it was decided.
+        key_revision: i64,
+        /// How many grants the key may have.
+        quota: i64,
+    },
+    /// A grant's end.
+    DeleteGrant(Box<Grant>),
     /// A new domain.
     InsertDomain(Sealed<Domain>),
     /// A new project, with the key that stands between the root and its keys' material.
@@ -232,6 +244,12 @@ async fn apply(tx: &mut Tx<'_>, write: &Write) -> Result<()> {
         Write::SaveKeystore { keystore, read } => keystores::save(tx, keystore, *read).await,
         Write::DeleteKeystore(keystore) => keystores::delete(tx, keystore).await,
         Write::KeepObject { cluster, object } => keystores::keep_object(tx, cluster, object).await,
+        Write::InsertGrant {
+            grant,
+            key_revision,
+            quota,
+        } => grants::insert(tx, grant, *key_revision, *quota).await,
+        Write::DeleteGrant(grant) => grants::delete(tx, grant).await,
         Write::InsertDomain(domain) => identity::insert_domain(tx, domain).await,
         Write::InsertProject(project) => identity::insert_project(tx, project).await,
         Write::DeleteDomain(id) => identity::delete_domain(tx, id).await,

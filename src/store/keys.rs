@@ -498,7 +498,8 @@ fn sealed_material((version, epoch, sealed, created_at): MaterialRow) -> Result<
 const OVERWRITTEN: [u8; 128] = [0; 128];
 
 /// What goes with a key, and then the key: project, region and id are the arguments of each.
-const DESTRUCTION: [&str; 2] = [
+const DESTRUCTION: [&str; 3] = [
+    "DELETE FROM grants WHERE project_id = $1 AND region = $2 AND key_id = $3",
     "DELETE FROM key_versions WHERE project_id = $1 AND region = $2 AND key_id = $3",
     "DELETE FROM keys WHERE project_id = $1 AND region = $2 AND id = $3",
 ];

@@ -22,6 +22,7 @@ use crate::limits;
 pub mod audit;
 mod commit;
 pub mod deployment;
+pub mod grants;
 pub mod identity;
 pub mod keys;
 pub mod keystores;
@@ -40,6 +41,9 @@ pub enum StoreError {
     /// The project has as many keys as it may.
     #[error("the key quota is used up")]
     QuotaReached,
+    /// The key has as many grants as it may.
+    #[error("the grant quota is used up")]
+    GrantQuotaReached,
     /// A row that refers to this one keeps it from changing, or the one referred to is missing.
     #[error("another row refers to it, or it refers to one that is missing")]
     Referenced,

@@ -32,6 +32,15 @@ def check(what, got, wanted):
 
 def password_token(project=None, suffix=""):
     """A project token of the built-in users, the way any HTTP client would fetch one."""
+    return log_in(project, suffix).headers["X-Subject-Token"]
+
+
+def user_of(suffix=""):
+    """The built-in user as a token tells of them: id, name and domain."""
+    return log_in(None, suffix).json()["token"]["user"]
+
+
+def log_in(project, suffix):
     domain = {"name": setting(f"IAM_DOMAIN{suffix}")}
     user = {
         "name": setting(f"IAM_USER{suffix}"),
@@ -49,4 +58,4 @@ def password_token(project=None, suffix=""):
     )
     if answer.status_code != 201:
         fail(f"token of {user['name']}: {answer.status_code} {answer.text}")
-    return answer.headers["X-Subject-Token"]
+    return answer

@@ -17,7 +17,7 @@ from huaweicloudsdkcore.region.region import Region
 from huaweicloudsdkkms import v2 as kms_v2
 from huaweicloudsdkkms.v2 import KmsClient
 
-from common import check, done, fail, password_token, setting
+from common import check, done, fail, password_token, setting, user_of
 
 ENDPOINT = setting("KMS_ENDPOINT")
 PROJECT = setting("KMS_PROJECT_ID")
@@ -367,6 +367,112 @@ def multi_region_keys(kms):
             replica_project_id=PROJECT)))
 
 
+def grants(kms):
+    """One account opens a key to the other, which uses it with its own project in the path."""
+    me, other = user_of(), user_of("_2")
+    project = setting("KMS_PROJECT_ID_2")
+    others = client(BasicCredentials(setting("KMS_AK_2"), setting("KMS_SK_2"), project))
+    key = create(kms).key_id
+
+    def grant(by, **members):
+        members = {"key_id": key, "grantee_principal": other["id"]} | members
+        body = kms_v2.CreateGrantRequestBody(**members)
+        return by.create_grant(kms_v2.CreateGrantRequest(body=body)).grant_id
+
+    def encrypt(by):
+        return by.encrypt_data(kms_v2.EncryptDataRequest(body=kms_v2.EncryptDataRequestBody(
+            key_id=key, plain_text="shared")))
+
+    def decrypt(by, sealed):
+        return by.decrypt_data(kms_v2.DecryptDataRequest(body=kms_v2.DecryptDataRequestBody(
+            cipher_text=sealed.cipher_text)))
+
+    def listed(by, **members):
+        body = kms_v2.ListGrantsRequestBody(**({"key_id": key} | members))
+        return by.list_grants(kms_v2.ListGrantsRequest(body=body))
+
+    def retirable(by, **members):
+        body = kms_v2.ListRetirableGrantsRequestBody(**members)
+        return by.list_retirable_grants(kms_v2.ListRetirableGrantsRequest(body=body))
+
+    def end(call, request, grant_id):
+        return call(request(body=kms_v2.RevokeGrantRequestBody(key_id=key, grant_id=grant_id)))
+
+    refused("a key that is not granted", 404, "KMS.0207", encrypt, others)
+    before = int(time.time() * 1000)
+    first = grant(kms, operations=["encrypt-data", "describe-key"], name="billing",
+                  retiring_principal=other["id"])
+    sealed = encrypt(others)
+    check("encrypt-data by a grant", sealed.key_id, key)
+    check("describe-key by a grant tells the owner's domain",
+          describe(others, key).domain_id, me["domain"]["id"])
+    refused("what is not listed", 403, "KMS.0306", decrypt, others, sealed)
+    for call, rest in ((enable, ()), (disable, ()), (cancel, ()), (schedule, ("7",)),
+                       (rename, (a_name(),)), (redescribe, ("no",))):
+        refused(f"{call.__name__} by a grant", 403, "KMS.0306", call, others, key, *rest)
+    refused("list-grants by a grant", 403, "KMS.0306", listed, others)
+
+    second = grant(kms, operations=["decrypt-data"], grantee_principal=other["domain"]["id"],
+                   grantee_principal_type="domain")
+    check("decrypt-data by a grant to the domain", decrypt(others, sealed).plain_text, "shared")
+    check("and by the owner", decrypt(kms, sealed).plain_text, "shared")
+
+    page = listed(kms)
+    check("list-grants", (page.total, page.truncated, page.next_marker), (2, "false", ""))
+    shown = {found.grant_id: found.to_dict() for found in page.grants}
+    created = int(shown[first].pop("creation_date"))
+    if not before - 60_000 <= created <= time.time() * 1000 + 60_000:
+        fail(f"creation_date {created} is not now, in milliseconds")
+    check("a grant to a user", shown[first], {
+        "key_id": key,
+        "grant_id": first,
+        "grantee_principal": other["id"],
+        "grantee_principal_type": "user",
+        "operations": ["describe-key", "encrypt-data"],
+        "issuing_principal": me["id"],
+        "name": "billing",
+        "retiring_principal": other["id"],
+    })
+    check("a grant to a domain", (shown[second]["grantee_principal_type"],
+                                  shown[second]["grantee_principal"]),
+          ("domain", other["domain"]["id"]))
+    page = listed(kms, limit="1")
+    check("a page of one", (len(page.grants), page.truncated, page.next_marker),
+          (1, "true", "1"))
+    page = listed(kms, limit="1000", marker="1")
+    check("the next", (len(page.grants), page.truncated, page.next_marker), (1, "false", ""))
+
+    page = retirable(others)
+    check("list-retirable-grants", ([found.grant_id for found in page.grants], page.total),
+          ([first], 1))
+    check("of the caller only", retirable(kms).total, 0)
+
+    for what, code, members in (
+        ("nothing but granting", "KMS.2401", {"operations": ["create-grant"]}),
+        ("no operation", "KMS.0308", {"operations": []}),
+        ("an unknown operation", "KMS.0308", {"operations": ["sign"]}),
+        ("a malformed grantee", "KMS.2402",
+         {"operations": ["encrypt-data"], "grantee_principal": "a b"}),
+    ):
+        refused(f"a grant of {what}", 400, code, grant, kms, **members)
+    elsewhere = create(kms).key_id
+    stray = grant(kms, key_id=elsewhere, operations=["encrypt-data"])
+    for name, call, request in (
+        ("revoke-grant", kms.cancel_grant, kms_v2.CancelGrantRequest),
+        ("retire-grant", kms.cancel_self_grant, kms_v2.CancelSelfGrantRequest),
+    ):
+        refused(f"{name} of no grant", 400, "KMS.2501", end, call, request, "0" * 64)
+        refused(f"{name} of another key's", 400, "KMS.2502", end, call, request, stray)
+
+    check("retire-grant by the retiring principal",
+          end(others.cancel_self_grant, kms_v2.CancelSelfGrantRequest, first).status_code, 200)
+    refused("what the grant had opened", 403, "KMS.0306", encrypt, others)
+    check("revoke-grant",
+          end(kms.cancel_grant, kms_v2.CancelGrantRequest, second).status_code, 200)
+    refused("a key that is granted no more", 404, "KMS.0207", decrypt, others, sealed)
+    check("list-grants", listed(kms).total, 0)
+
+
 def versions(kms):
     shown = kms.show_versions(kms_v2.ShowVersionsRequest()).versions
     if "v1.0" not in [version.id for version in shown]:
@@ -437,6 +543,7 @@ def main():
     counters(kms)
     uses(kms)
     multi_region_keys(kms)
+    grants(kms)
     versions(kms)
     ways_to_authenticate(kms, key)
 

@@ -577,6 +577,8 @@ async fn check_wrong_type(
         ("datakey_cipher_length", _) => "KMS.2202",
         ("encryption_context", _) => "KMS.0208",
         ("pending_days", _) => "KMS.1401",
+        ("grantee_principal" | "retiring_principal", _) => "KMS.2402",
+        ("grant_id", _) => "KMS.2501",
         ("limit", _) => "KMS.1601",
         ("marker", _) => "KMS.1602",
         _ => "KMS.0308",

@@ -1,6 +1,7 @@
 mod bad_input;
 mod ciphers;
 mod enclaves;
+mod grants;
 mod identity;
 mod keys;
 pub mod keystores;

@@ -173,6 +173,11 @@ pub const CLUSTER_CA: &str = include_str!("cluster_ca.pem");
 fn keystore(id: &str) -> Value {
     json!({ "keystore_id": id })
 }
+/// The id of a user whom nobody is.
+pub const GRANTEE: &str = "5e2c84f0a7b94d1e9036fb7d18c25a90";
+
+/// The id of a grant that is none; `TestServer::body_for` has that of one.
+pub const NO_GRANT: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
 /// Every call on keys. `coverage.rs` names the actions that are missing here.
 pub const KEY_CALLS: &[KeyCall] = &[
@@ -376,6 +381,32 @@ pub const KEY_CALLS: &[KeyCall] = &[
         UPDATE_PRIMARY,
         Some("2"),
         |key| json!({ "key_id": key, "primary_region": "region-2" }),
+    ),
+    // Grants.
+    call(
+        Action::CreateGrant,
+        "create-grant",
+        Some("2"),
+        |key| json!({ "key_id": key, "grantee_principal": GRANTEE, "operations": ["encrypt-data"] }),
+    ),
+    call(Action::ListGrants, "list-grants", Some("2"), named),
+    call(
+        Action::ListRetirableGrants,
+        "list-retirable-grants",
+        None,
+        |_| json!({}),
+    ),
+    call(
+        Action::RevokeGrant,
+        "revoke-grant",
+        Some("2"),
+        |key| json!({ "key_id": key, "grant_id": NO_GRANT }),
+    ),
+    call(
+        Action::RetireGrant,
+        "retire-grant",
+        Some("2"),
+        |key| json!({ "key_id": key, "grant_id": NO_GRANT }),
     ),
     read(Action::CountKeys, "GET user-instances"),
     read(Action::ShowQuotas, "GET user-quotas"),

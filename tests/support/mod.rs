@@ -13,11 +13,13 @@ use kmsd::env::{Clock, Entropy, Env};
 use kmsd::kms::{Kms, Purpose};
 use kmsd::model::action::Action;
 use kmsd::model::audit::Record;
+use kmsd::model::grant::{Grant, GrantOperation, Grantee, Vouched};
 use kmsd::model::identity::{Project, Role};
-use kmsd::model::ids::DisplayName;
+use kmsd::model::ids::{DisplayName, GrantId, KeyId, Region, UserId};
 use kmsd::model::time::Timestamp;
 use kmsd::operations::identity::manage::{self, NewAccessKey, NewAccount};
 use kmsd::server::Server;
+use kmsd::store::{Sealed, Write};
 use serde_json::{Value, json};
 
 pub mod calls;
@@ -425,6 +427,10 @@ impl TestServer {
                 self.call(calls::REPLICATE, copy).await;
                 return body;
             }
+            "revoke-grant" | "retire-grant" => {
+                body["grant_id"] = json!(self.plant_grant(key).await);
+                return body;
+            }
             _ => return body,
         };
         if made.status == 200 {
@@ -453,6 +459,48 @@ impl TestServer {
             let named = json!({ "keystore_id": keystore["keystore_id"] });
             self.call(path, named).await.ok(204);
         }
+    }
+
+    /// A grant to nobody on a key in any state, put there behind the API's back: a key gets grants
+    /// while it is enabled, and keeps them in states in which it gets none.
+    pub async fn plant_grant(&self, key: &str) -> String {
+        let sealing = self.kms.project_key(&self.account.project.id).await;
+        self.plant_grant_to(calls::GRANTEE, key, sealing.unwrap().row())
+            .await
+    }
+
+    /// The same to a user, sealed by any key.
+    pub async fn plant_grant_to(&self, user: &str, key: &str, sealing: &Secret) -> String {
+        let project = &self.account.project.id;
+        let region = Region::parse("home-region-1").unwrap();
+        let key = KeyId::parse(key).unwrap();
+        let found = self.kms.store().find_key(project, &region, &key).await;
+        let key_revision = found.unwrap().unwrap().peek().revision;
+        let user = Vouched {
+            id: UserId::parse(user).unwrap(),
+            authority: String::new(),
+        };
+        let id = GrantId::from_random(self.kms.env().random());
+        let grant = Grant {
+            project: project.clone(),
+            region,
+            key,
+            id: id.clone(),
+            name: None,
+            grantee: Grantee::User(user.clone()),
+            operations: vec![GrantOperation::Encrypt],
+            retirer: None,
+            issuer: user,
+            created_at: START,
+        };
+        let write = Write::InsertGrant {
+            grant: Box::new(Sealed::new(grant, sealing)),
+            key_revision,
+            quota: 100,
+        };
+        let (_, record) = self.kms.store().newest_records(1).await.unwrap().remove(0);
+        self.kms.store().commit(vec![write], record).await.unwrap();
+        id.to_string()
     }
 
     /// The state that describe-key tells.
