@@ -15,8 +15,8 @@ pub struct Listed {
     pub next: Option<Place>,
 }
 
-/// Reads the records of a key that calls of its own project left, the newest first. The record of
-/// this reading is not among them yet.
+/// Reads the records of a key that calls of its own project left, and calls by grants on it, the
+/// newest first. The record of this reading is not among them yet.
 ///
 /// # Errors
 /// As [`Context::key`]; [`crate::model::error::Error::Unavailable`].

@@ -189,7 +189,8 @@ impl Store {
         rows.into_iter().map(placed).collect()
     }
 
-    /// The newest records of a project's calls that concern a key, from before a place on.
+    /// The newest records of a project's calls that concern one of its keys, and of what others
+    /// did with it by a grant, from before a place on. What others asked for in vain is theirs.
     ///
     /// # Errors
     /// [`StoreError`] when they cannot be read.
@@ -211,8 +212,8 @@ impl Store {
             sqlx::query_as(
                 "SELECT writer, seq, at, request_id, credential, user_id, user_name, project_id, \
                  address, action, region, key_id, revision, outcome, detail, duration_us \
-                 FROM audit WHERE key_id = $1 AND key_id <> '' AND project_id = $2 \
-                 AND region = $3 AND (at, writer, seq) < ($4, $5, $6) \
+                 FROM audit WHERE key_id = $1 AND key_id <> '' AND region = $3 \
+                 AND (project_id = $2 OR outcome = 'ok') AND (at, writer, seq) < ($4, $5, $6) \
                  ORDER BY at DESC, writer DESC, seq DESC LIMIT $7",
             )
             .bind(key.as_str())

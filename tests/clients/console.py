@@ -9,6 +9,8 @@ import time
 
 import axe_playwright_python
 import requests
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding
 from playwright.sync_api import expect, sync_playwright
 
 from common import check, done, fail, password_token, setting
@@ -134,7 +136,7 @@ def creating(browser):
     page.get_by_role("button", name="Create key").click()
     dialog = page.get_by_role("dialog")
     dialog.get_by_label("Name").fill("orders-db")
-    dialog.get_by_text("Description", exact=True).first.click()
+    dialog.locator("summary").click()
     dialog.get_by_label("Description", exact=True).fill(SCRIPT)
     dialog.get_by_role("button", name="Create key").click()
     visit.shows("orders-db", "Enabled")
@@ -296,6 +298,175 @@ def expiry(browser):
     page.get_by_role("button", name="Close").click()
     visit.shows("alpha", "Enabled")
     check("the filter is where it was", page.get_by_label("Search by name or ID").input_value(), "alpha")
+    visit.leave()
+
+
+def offered(path, method="post"):
+    """Whether the server has an operation, as its own description says."""
+    paths = requests.get(f"{BASE}/openapi.json", timeout=10).json()["paths"]
+    return method in paths.get(f"/v1.0/{{project_id}}/kms/{path}", {})
+
+
+def open_tab(visit, key, tab, path, method="post"):
+    """A key's tab; False, and no such tab on the page, where the server does not offer it."""
+    page = visit.page
+    page.get_by_role("link", name="Custom keys").click()
+    page.get_by_role("link", name=key, exact=True).click()
+    page.get_by_role("tab").first.wait_for()
+    there = offered(path, method)
+    check(f"{tab} is shown if it is offered", page.get_by_role("tab", name=tab).count(), int(there))
+    if there:
+        page.get_by_role("tab", name=tab).click()
+    return there
+
+
+def granting(browser):
+    visit = Visit(browser)
+    page = visit.sign_in()
+    if open_tab(visit, "orders-db", "Grants", "list-grants"):
+        dialog = page.get_by_role("dialog")
+        page.get_by_role("button", name="Create grant").click()
+        go = dialog.get_by_role("button", name="Create grant")
+        dialog.get_by_label("ID of the user or account").fill("5e2c84f0a7b94d1e9036fb7d18c25a90")
+        dialog.get_by_label("Create grant", exact=True).check()
+        check("to pass on alone is no grant", go.is_enabled(), False)
+        dialog.get_by_label("Encrypt data", exact=True).check()
+        dialog.get_by_label("Name (optional)").fill("not a name")
+        go.click()
+        expect(dialog.get_by_role("alert")).to_contain_text("KMS.0308")
+        dialog.get_by_label("Name (optional)").fill("billing")
+        go.click()
+        grants = page.get_by_role("table", name="Grants")
+        expect(grants).to_contain_text("billing")
+        expect(grants).to_contain_text("Create grant, Encrypt data")
+        page.get_by_role("button", name="Revoke: billing").click()
+        dialog.get_by_label("Type DELETE to confirm").fill("DELETE")
+        dialog.get_by_role("button", name="Revoke").click()
+        expect(page.get_by_text("Nobody but the project's own users")).to_be_visible()
+        done("a grant is made and revoked")
+    visit.leave()
+
+
+def tagging(browser):
+    visit = Visit(browser)
+    page = visit.sign_in()
+    dialog = page.get_by_role("dialog")
+    if open_tab(visit, "orders-db", "Tags", "{key_id}/tags", "get"):
+        def put(key, value, button="Add"):
+            if button == "Add":
+                page.get_by_role("button", name="Add tag").click()
+                dialog.get_by_label("Key").fill(key)
+            dialog.get_by_label("Value").fill(value)
+            dialog.get_by_role("button", name=button).click()
+
+        put("a*b", "x")
+        expect(dialog.get_by_role("alert")).to_contain_text("KMS.04")
+        page.keyboard.press("Escape")
+        put("env", "prod")
+        put("a b/c", "x & 'y'")
+        tags = page.get_by_role("table", name="Tags")
+        expect(tags).to_contain_text("x & 'y'")
+        page.get_by_role("button", name="Edit env").click()
+        put("env", "test", "Save")
+        expect(tags).to_contain_text("test")
+        page.get_by_role("button", name="Delete a b/c").click()
+        dialog.get_by_role("button", name="Delete").click()
+        expect(tags).not_to_contain_text("a b/c")
+        page.get_by_role("link", name="Custom keys").click()
+        page.get_by_label("Tag", exact=True).select_option("env")
+        expect(page.get_by_role("table").get_by_role("row")).to_have_count(2)
+        page.get_by_label("Value of the tag").select_option("test")
+        visit.shows("orders-db", "Enabled")
+        page.get_by_role("button", name="Create key").click()
+        dialog.get_by_label("Name").fill("tagged")
+        dialog.locator("summary").click()
+        dialog.get_by_role("button", name="Add a tag").click()
+        dialog.get_by_label("Tag key").fill("team")
+        dialog.get_by_label("Tag value").fill("pay")
+        dialog.get_by_role("button", name="Create key").click()
+        visit.row("tagged").wait_for()
+        open_tab(visit, "tagged", "Tags", "{key_id}/tags", "get")
+        expect(page.get_by_role("table", name="Tags")).to_contain_text("pay")
+        done("tags are put on, changed, taken off and looked for")
+    if open_tab(visit, "orders-db", "Aliases", "aliases", "get"):
+        page.get_by_role("button", name="Create alias").click()
+        dialog.get_by_label("Alias").fill("alias/orders")
+        dialog.get_by_role("button", name="Create alias").click()
+        expect(page.get_by_role("table", name="Aliases")).to_contain_text("alias/orders")
+        page.get_by_role("button", name="Create alias").click()
+        dialog.get_by_label("Alias").fill("alias/orders")
+        dialog.get_by_role("button", name="Create alias").click()
+        expect(dialog.get_by_role("alert")).to_contain_text("KMS.1104")
+        page.keyboard.press("Escape")
+        page.get_by_role("button", name="Delete alias/orders").click()
+        dialog.get_by_label("Type DELETE to confirm").fill("DELETE")
+        dialog.get_by_role("button", name="Delete").click()
+        expect(page.get_by_text("This key has no aliases.")).to_be_visible()
+        done("an alias is made and deleted")
+    visit.leave()
+
+
+def importing(browser):
+    """Material of one's own: wrapped with the key that the wizard downloads, imported, deleted."""
+    visit = Visit(browser)
+    page = visit.sign_in()
+    if not offered("import-key-material"):
+        check("what cannot be imported is not offered", page.get_by_role("button", name="Import material").count(), 0)
+        visit.leave()
+        return
+    dialog = page.get_by_role("dialog")
+    page.get_by_role("button", name="Create key").click()
+    dialog.get_by_label("Name").fill("own-material")
+    dialog.get_by_label("External: you import it").check()
+    go = dialog.get_by_role("button", name="Create key")
+    check("who imports says that they know", go.is_enabled(), False)
+    dialog.get_by_label("I know that").check()
+    go.click()
+    page.get_by_role("dialog", name="Import key material: own-material").wait_for()
+    with page.expect_download() as saved:
+        dialog.get_by_role("button", name="Download wrapping key").click()
+    name = saved.value.suggested_filename
+    check("the file's name", bool(re.fullmatch("wrappingKey_[0-9a-f-]{36}", name)), True)
+    key = serialization.load_der_public_key(pathlib.Path(saved.value.path()).read_bytes())
+    oaep = padding.OAEP(padding.MGF1(hashes.SHA256()), hashes.SHA256(), None)
+    wrapped = key.encrypt(os.urandom(32), oaep)
+    dialog.get_by_role("button", name="Next").click()
+    dialog.get_by_label("Wrapped key material: file").set_input_files(
+        {"name": "wrapped.bin", "mimeType": "application/octet-stream", "buffer": wrapped})
+    dialog.get_by_role("button", name="Next").click()
+    expect(dialog.get_by_label("Import token")).not_to_have_value("")
+    dialog.get_by_label("It expires at a time").check()
+    dialog.get_by_label("Expires", exact=True).fill("2020-01-01T00:00")
+    dialog.get_by_role("button", name="Import").click()
+    expect(dialog.get_by_role("alert")).to_contain_text("KMS.2602")
+    dialog.get_by_label("The material never expires").check()
+    dialog.get_by_role("button", name="Import").click()
+    visit.shows("own-material", "Enabled")
+    page.get_by_role("button", name="Delete material: own-material").click()
+    dialog.get_by_label("Type DELETE to confirm").fill("DELETE")
+    dialog.get_by_role("button", name="Delete key material").click()
+    visit.shows("own-material", "Pending import")
+    done("material is imported in three steps, and deleted")
+    visit.leave()
+
+
+def rotating(browser):
+    visit = Visit(browser)
+    page = visit.sign_in()
+    if open_tab(visit, "orders-db", "Rotation", "get-key-rotation-status"):
+        dialog = page.get_by_role("dialog")
+        page.get_by_role("button", name="Turn rotation on").click()
+        dialog.get_by_label("Days between rotations").fill("90")
+        dialog.get_by_role("button", name="Turn rotation on").click()
+        expect(page.get_by_text("90 days")).to_be_visible()
+        page.get_by_role("button", name="Edit the interval").click()
+        dialog.get_by_label("Days between rotations").fill("31")
+        dialog.get_by_role("button", name="Save").click()
+        expect(page.get_by_text("31 days")).to_be_visible()
+        page.get_by_role("button", name="Turn rotation off").click()
+        dialog.get_by_role("button", name="Turn rotation off").click()
+        expect(page.get_by_role("button", name="Turn rotation on")).to_be_visible()
+        done("rotation is turned on, changed and turned off")
     visit.leave()
 
 
@@ -489,7 +660,7 @@ def main():
         )
         done(f"browser {browser.version}")
         for part in (signing_in, creating, deleting_and_cancelling, failing_and_trying_again, filtering,
-                     expiry, by_keyboard, appearance, reference, many_keys):
+                     expiry, granting, tagging, importing, rotating, by_keyboard, appearance, reference, many_keys):
             part(browser)
         browser.close()
 

@@ -107,6 +107,35 @@ async fn only_the_key_of_one_project_and_region_i_18(db: Db) {
     answer.refused(404, "KMS.0207");
     // Those three left records with the key's id, in another project or region.
     assert_eq!(actions(&trail(&server, &key).await), ["CreateKey"]);
+
+    // What the stranger does by a grant is seen by the key's own project.
+    let request = server
+        .request("GET", "/v3/auth/tokens")
+        .header("X-Auth-Token", &token)
+        .header("X-Subject-Token", &token);
+    let told = server.send(request).await.ok(200);
+    let grant = json!({
+        "key_id": key,
+        "grantee_principal": told["token"]["user"]["id"],
+        "operations": ["encrypt-data"],
+    });
+    server.call("create-grant", grant).await.ok(200);
+    let encrypt = json!({ "key_id": key, "plain_text": "secret" });
+    let answer = server
+        .call_in(theirs, &token, "encrypt-data", encrypt)
+        .await;
+    answer.ok(200);
+    let answer = server
+        .call_in(theirs, &token, KEY_RECORDS, json!({ "key_id": key }))
+        .await;
+    assert_eq!(answer.status, 403, "{}", answer.text);
+    let records = trail(&server, &key).await;
+    let used = records
+        .iter()
+        .find(|record| record["action"] == "Encrypt")
+        .unwrap();
+    assert_eq!(used["user_name"], stranger.user.as_str());
+    assert!(records.iter().all(|record| record["outcome"] == "ok"));
     server.stop().await;
 }
 

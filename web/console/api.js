@@ -151,12 +151,13 @@ export async function learn() {
 
 /** The keystores of the project beside the built-in one. */
 export async function keystores() {
-  if (!described?.paths?.["/v1.0/{project_id}/keystores"]?.get) return [];
+  if (!serves("/v1.0/{project_id}/keystores", "get")) return [];
   const answer = await call("GET", `/v1.0/${project()}/keystores?limit=100`);
   return answer.keystores.filter((keystore) => keystore.keystore_type !== "DEFAULT");
 }
 
 /** Whether the server has an operation: its path below `kms/`, its method in small letters. */
-export function offers(path, method = "post") {
-  return Boolean(described?.paths?.[`/v1.0/{project_id}/kms/${path}`]?.[method]);
-}
+export const offers = (path, method = "post") => serves(`/v1.0/{project_id}/kms/${path}`, method);
+
+/** Whether it has one at a path of its own. */
+export const serves = (path, method) => Boolean(described?.paths?.[path]?.[method]);

@@ -1,6 +1,6 @@
 // One key: what there is to say about it, and its tabs.
 
-import { kms, offers } from "./api.js";
+import { kms, offers, serves } from "./api.js";
 import { aliasesTab } from "./aliases.js";
 import { auditTab } from "./audit.js";
 import { copyButton, dialogForm, dialogIsOpen, field, fill, h, keepingFocus, notice, openDialog, refusal } from "./dom.js";
@@ -19,7 +19,7 @@ const TABS = [
   { name: "grants", words: "Grants", make: grantsTab, there: () => offers("list-grants") },
   { name: "tags", words: "Tags", make: tagsTab, there: () => offers("{key_id}/tags", "get") },
   { name: "aliases", words: "Aliases", make: aliasesTab, there: () => offers("aliases", "get") },
-  { name: "audit", words: "Audit trail", make: auditTab, there: () => true },
+  { name: "audit", words: "Audit trail", make: auditTab, there: () => serves("/kmsd/v1/{project_id}/keys/{key_id}/audit", "get") },
 ];
 
 const EVERY = 30_000;
