@@ -152,7 +152,7 @@ async fn a_refused_use_is_among_them(db: Db) {
         .iter()
         .find(|record| record["action"] == "Encrypt")
         .unwrap();
-    assert_eq!(refused["outcome"], "WrongState");
+    assert_eq!(refused["outcome"], "wrong-state");
     server.stop().await;
 }
 

@@ -103,10 +103,10 @@ export function openDialog(title, build, { wide = false, busy = () => false, onc
 export const dialogIsOpen = () => document.querySelector("dialog[open]") !== null;
 
 /**
- * A form in a dialog: fields, a place for a refusal, and its buttons. `submit` does the work; what
- * it throws is shown and the dialog stays.
+ * A form in a dialog: fields, a place for a refusal, and its buttons (`back` where it is a step of
+ * several). `submit` does the work; what it throws is shown and the dialog stays.
  */
-export function dialogForm({ fields, submit, words, danger = false, close, ready }) {
+export function dialogForm({ fields, submit, words, danger = false, close, ready, back }) {
   const fault = h("div", {});
   const button = h("button", { type: "submit", class: danger ? "danger" : "primary" }, words);
   const cancel = h("button", { type: "button", onclick: close }, "Cancel");
@@ -129,7 +129,8 @@ export function dialogForm({ fields, submit, words, danger = false, close, ready
     },
     oninput: check,
     onchange: check,
-  }, fields, fault, h("div", { class: "buttons" }, cancel, button));
+  }, fields, fault, h("div", { class: "buttons" }, cancel,
+    back && h("button", { type: "button", onclick: back }, "Back"), button));
   check();
   return form;
 }

@@ -82,8 +82,8 @@ function second({ key, given, go, close }) {
     close,
     words: "Next",
     ready: () => material.text() !== "" && (!needsPrivateKey || privateKey.text() !== ""),
-    fields: [material.element, needsPrivateKey && privateKey.element,
-      h("button", { type: "button", class: "small", onclick: () => go(0) }, "Back")],
+    back: () => go(0),
+    fields: [material.element, needsPrivateKey && privateKey.element],
     submit: async () => {
       given.material = material.text();
       given.privateKey = privateKey.text();
@@ -126,6 +126,7 @@ function third({ key, given, go, close, done }) {
   return dialogForm({
     close,
     words: "Import",
+    back: () => go(1),
     ready: () => {
       whenField.hidden = !at.control.checked;
       return token.value.trim() !== "" && (never.control.checked || when.value !== "");
@@ -134,7 +135,6 @@ function third({ key, given, go, close, done }) {
       field("Import token", token),
       // Asymmetric material has no end (contract, section 7.6).
       isSymmetric(key) && h("fieldset", {}, h("legend", {}, "Expiry"), never.label, at.label, whenField),
-      h("button", { type: "button", class: "small", onclick: () => go(1) }, "Back"),
     ],
     submit: async () => {
       const body = {
