@@ -225,7 +225,7 @@ pub async fn serve(
                     let kept = if outcome.writes.is_empty() {
                         kms.store().record(record, kms.config().audit_uses).await
                     } else {
-                        kms.store().commit(outcome.writes, record).await
+                        kms.commit(outcome.writes, record).await
                     };
                     if outcome.forgets_credentials {
                         kms.credentials().forget_all();

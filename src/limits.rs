@@ -48,6 +48,13 @@ pub const REFUSAL_RECORDS_PER_SECOND: u32 = 10;
 /// Keys that one step of upkeep destroys (I-40: bounded steps).
 pub const DESTROYED_PER_STEP: i64 = 100;
 
+/// Keys whose material one step of upkeep renews, and keys whose material it drops because its time is
+/// over (I-40). At a step every 20 seconds that is more than 400,000 a day.
+pub const RENEWED_PER_STEP: usize = 100;
+
+/// Materials that may ever be imported into one key: each is remembered as long as the key lives.
+pub const MATERIALS_PER_KEY: usize = 100;
+
 /// How long a graceful stop waits for calls in flight.
 pub const STOP_SECONDS: u64 = 8;
 
@@ -107,3 +114,30 @@ pub const ATTESTATION_BYTES: usize = 32 * 1024;
 /// How far the time of an attestation document may be from the clock: a document that was seen on
 /// its way must not be good for ever.
 pub const ATTESTATION_AGE: Duration = Duration::from_secs(5 * 60);
+/// Tags that a key may have (contract, section 7.8: the console's number).
+pub const TAGS_PER_KEY: usize = 20;
+
+/// Characters of a tag's key (contract, section 7.8).
+pub const TAG_KEY_CHARACTERS: usize = 128;
+
+/// Characters of a tag's value (contract, section 7.8).
+pub const TAG_VALUE_CHARACTERS: usize = 255;
+
+/// Tag keys in one search, and values of each (contract, section 4.8).
+pub const TAGS_PER_SEARCH: usize = 10;
+
+/// Keys that one page of a search by tags shows, at most and unless the caller says otherwise
+/// (contract, section 7.5).
+pub const FOUND_ROWS: (u32, u32) = (1000, 10);
+
+/// How far the keys that have a tag are counted to find out which of several tags is the rarest.
+pub const TAGS_COUNTED: i64 = 1000;
+
+/// Different tags of a project that are told; the answer has no pages (1 MiB at most by usual sizes).
+pub const PROJECT_TAGS: i64 = 10_000;
+
+/// Aliases that a key may have (contract, section 7.1).
+pub const ALIASES_PER_KEY: usize = 50;
+
+/// Aliases that one page shows (contract, section 7.5).
+pub const ALIAS_ROWS: u32 = 100;

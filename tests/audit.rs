@@ -112,6 +112,12 @@ async fn every_call_on_keys_leaves_its_record(db: Db) {
             (Action::CreateKey, _) => 1,
             // Copied first.
             (Action::UpdatePrimaryRegion, _) => 3,
+            // They take away what a change before brought.
+            (Action::DeleteTag | Action::DeleteAliases, _) => 3,
+            (Action::ImportKeyMaterial, _) => 2,
+            (Action::DeleteKeyMaterial, _) => 3,
+            (Action::UpdateRotationInterval | Action::DisableKeyRotation, _) => 3,
+            (Action::RotateKeyOnDemand, _) => 4,
             (_, Some("2")) => 2,
             (_, Some(_)) => 3,
             (_, None) => 0,
@@ -119,6 +125,14 @@ async fn every_call_on_keys_leaves_its_record(db: Db) {
         expected.detail = match call.action {
             Action::CreateKey => "AES_256 ENCRYPT_DECRYPT".into(),
             Action::ScheduleKeyDeletion => "in 7 days".into(),
+            Action::CreateTag | Action::ChangeTags => "put \"env\"".into(),
+            Action::DeleteTag => "remove \"a b/c\"".into(),
+            Action::CreateAlias | Action::DeleteAliases => format!("alias/{}", expected.key_id),
+            Action::MoveAlias => {
+                let holder = format!("alias/{} from ", expected.key_id);
+                assert!(record.detail.starts_with(&holder), "{}", record.detail);
+                record.detail.clone()
+            }
             Action::ReEncrypt => format!("from {}", expected.key_id),
             Action::CreateKeystore => {
                 format!(
@@ -139,6 +153,11 @@ async fn every_call_on_keys_leaves_its_record(db: Db) {
                 let (id, to) = (id.unwrap(), calls::GRANTEE);
                 format!("grant {id} to user {to}: Encrypt")
             }
+            Action::ImportKeyMaterial => "version 1".into(),
+            Action::DeleteKeyMaterial => "1 dropped".into(),
+            Action::RotateKeyOnDemand => "to version 2".into(),
+            Action::EnableKeyRotation => "every 365 days".into(),
+            Action::UpdateRotationInterval => "every 90 days".into(),
             _ => String::new(),
         };
         assert_eq!(record, expected, "{}", call.name);

@@ -6,8 +6,9 @@ use std::process::{Command, Stdio};
 
 use crate::huawei::keystores;
 use crate::support::calls::{CLUSTER, CLUSTER_CA};
+use crate::support::imports::{FIRST, unbase64};
 use crate::support::process::{self, Process, exports, kmsd};
-use crate::support::{Db, new_postgres_database, run};
+use crate::support::{Db, TestServer, new_postgres_database, run};
 
 #[test]
 fn huaweis_sdk_on_sqlite() {
@@ -81,6 +82,28 @@ fn an_independent_enclave() {
 #[test]
 fn an_independent_reader_of_ciphertexts() {
     drive_with("blob_reader.py", &["--selftest"], &[]);
+}
+
+/// And one that was made just now, by a key whose material was imported: whoever has the material can
+/// read what was encrypted with it, without kmsd.
+#[test]
+fn an_independent_reader_with_imported_material() {
+    run(async {
+        let server = TestServer::start(Db::Sqlite).await;
+        let key = server.external("mine").await;
+        let body = serde_json::json!({ "key_id": key, "plain_text": "card=4111" });
+        let made = server.call("encrypt-data", body).await.ok(200);
+        let arguments = [
+            hex::encode(FIRST),
+            server.kms.deployment_id().to_owned(),
+            server.account.project.id.to_string(),
+            hex::encode(unbase64(&made["cipher_text"])),
+        ];
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let said = drive_with("blob_reader.py", &arguments, &[]);
+        assert_eq!(said.trim(), hex::encode("card=4111"));
+        server.stop().await;
+    });
 }
 
 /// A suite that needs nothing but what `kmsd dev` prints.
@@ -180,7 +203,7 @@ fn drive(suite: &str, settings: &[(String, String)]) {
     drive_with(suite, &[], settings);
 }
 
-fn drive_with(suite: &str, arguments: &[&str], settings: &[(String, String)]) {
+fn drive_with(suite: &str, arguments: &[&str], settings: &[(String, String)]) -> String {
     let mut command = Command::new(python());
     command
         .arg(clients().join(suite))
@@ -190,6 +213,7 @@ fn drive_with(suite: &str, arguments: &[&str], settings: &[(String, String)]) {
     let (succeeded, said) = process::run(&mut command);
     println!("{said}");
     assert!(succeeded, "{suite} failed:\n{said}");
+    said
 }
 
 fn make_private(file: &Path) {

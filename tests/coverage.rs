@@ -8,7 +8,7 @@ use kmsd::dialect::{Body, Reply};
 use kmsd::huawei::error::{Service, render};
 use kmsd::huawei::routes::{Kind, table};
 use kmsd::model::action::Action;
-use kmsd::model::error::{Error, Unfit};
+use kmsd::model::error::{Error, ImportFault, TagFault, Unfit, Unrotatable};
 use kmsd::model::ids::Region;
 use kmsd::model::spec::Family;
 use kmsd::model::state::{KeyState, Verdict};
@@ -34,6 +34,9 @@ const NOT_ABOUT_ONE_KEY: &[(Action, &str)] = &[
     (Action::CreatePin, "about no key at all"),
     (Action::ListRegions, "about the deployment"),
     (Action::ListRetirableGrants, "about the caller"),
+    (Action::ListProjectTags, "about all keys of a project"),
+    (Action::ListKeysByTags, "about all keys of a project"),
+    (Action::AddDefaultKey, "the key is not there yet"),
     (Action::IssueToken, "about a token"),
     (Action::ValidateToken, "about a token"),
     (Action::RevokeToken, "about a token"),
@@ -43,6 +46,8 @@ const NOT_ABOUT_ONE_KEY: &[(Action, &str)] = &[
     (Action::ManageIdentity, "about users and what they have"),
     (Action::ManageTokenKeys, "about the keys of tokens"),
     (Action::DestroyKey, "decided by the clock"),
+    (Action::RotateKey, "decided by the clock"),
+    (Action::ExpireKeyMaterial, "decided by the clock"),
     (Action::RefuseCredential, "about nobody"),
 ];
 
@@ -56,7 +61,13 @@ const WITHOUT_ROUTE: &[(Action, &str)] = &[
         Action::ManageTokenKeys,
         "the operator's, on the command line",
     ),
+    (Action::AddDefaultKey, "the operator's, on the command line"),
     (Action::DestroyKey, "kmsd's own, when a day comes"),
+    (Action::RotateKey, "kmsd's own, by plan"),
+    (
+        Action::ExpireKeyMaterial,
+        "kmsd's own, when its time is over",
+    ),
     (
         Action::RefuseCredential,
         "what a call becomes that has no caller",
@@ -238,6 +249,8 @@ fn refusals() -> Vec<(&'static str, Error)> {
         ("HasReplicas", Error::HasReplicas(vec![region()])),
         ("AlreadyInRegion", Error::AlreadyInRegion(region())),
         ("NoReplicaThere", Error::NoReplicaThere(region())),
+        ("RotationIsOn", Error::RotationIsOn),
+        ("RotationIsOff", Error::RotationIsOff),
         ("KeystoreNotFound", Error::KeystoreNotFound),
         (
             "KeystoreKindNotOffered",
@@ -248,12 +261,70 @@ fn refusals() -> Vec<(&'static str, Error)> {
         ("ClusterTaken", Error::ClusterTaken),
         ("NoImportIntoKeystore", Error::NoImportIntoKeystore),
         ("KeyQuotaReached", Error::KeyQuotaReached),
+        ("TagNotFound", Error::TagNotFound),
+        ("TooManyTags", Error::TooManyTags(20)),
+        ("AliasNotFound", Error::AliasNotFound),
+        ("AliasTaken", Error::AliasTaken),
+        ("TooManyAliases", Error::TooManyAliases(50)),
         ("Throttled", Error::Throttled(Duration::from_secs(1))),
         ("Unavailable", Error::Unavailable(text())),
         ("Conflict", Error::Conflict),
         ("Internal", Error::Internal(text())),
     ];
+    for fault in [
+        TagFault::Key,
+        TagFault::KeyTooLong,
+        TagFault::Value,
+        TagFault::ValueTooLong,
+        TagFault::Empty,
+        TagFault::ListSize,
+        TagFault::List,
+        TagFault::TooManyValues,
+        TagFault::Search,
+        TagFault::MatchKey,
+        TagFault::MatchValue,
+        TagFault::Matches,
+        TagFault::PageOfCount,
+    ] {
+        all.push(("UnfitTags", Error::UnfitTags(fault, text(), "x")));
+    }
+    for fault in [
+        ImportFault::NotExternal,
+        ImportFault::HasMaterial,
+        ImportFault::OneWaits,
+        ImportFault::IsThere,
+        ImportFault::TooMany,
+        ImportFault::OnReplica,
+        ImportFault::TokenExpired,
+        ImportFault::TokenInvalid,
+        ImportFault::TokenOfAnotherKey,
+        ImportFault::ExpiryPassed,
+        ImportFault::Stays,
+        ImportFault::DoesNotUnwrap,
+        ImportFault::WrongLength(32),
+        ImportFault::Differs,
+        ImportFault::NoPrivateKey,
+        ImportFault::BadPrivateKey,
+        ImportFault::TemporaryKeyLength(32),
+    ] {
+        all.push(("Import", Error::Import(fault)));
+    }
+    for why in [
+        Unrotatable::External,
+        Unrotatable::NothingWaits,
+        Unrotatable::NotExternal,
+        Unrotatable::Rsa,
+        Unrotatable::Asymmetric,
+        Unrotatable::Mac,
+        Unrotatable::InKeystore,
+        Unrotatable::Replica,
+    ] {
+        all.push(("CannotRotate", Error::CannotRotate(why)));
+    }
     for member in [
+        "import_token",
+        "encrypted_privatekey",
+        "rotation_interval",
         "key_id",
         "sequence",
         "key_alias",
@@ -262,6 +333,9 @@ fn refusals() -> Vec<(&'static str, Error)> {
         "pending_days",
         "limit",
         "marker",
+        "action",
+        "offset",
+        "alias",
         "origin",
         "grantee_principal",
         "grant_id",
@@ -324,7 +398,7 @@ fn every_code_that_is_sent_is_in_the_document() {
     let document = include_str!("../openapi.yaml");
     let mut missing = BTreeSet::new();
     for (name, error) in refusals() {
-        for action in [None, Some(Action::CreateKey)] {
+        for action in [None, Some(Action::CreateKey), Some(Action::ListKeysByTags)] {
             let reply = render(&error, action, Service::Kms);
             let body = body_of(&reply);
             let code = body["error"]["error_code"].as_str().unwrap().to_owned();

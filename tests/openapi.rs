@@ -376,14 +376,29 @@ async fn every_example_request_is_answered_as_its_example_says(db: Db) {
             // What such a call is about stands in its path or query.
             body = server.body_for(known(call), &key).await;
         }
-        if call.starts_with("decrypt-") || call == "re-encrypt" || call.contains("/keys/{key_id}/")
+        let needs_more = [
+            "re-encrypt",
+            "import-key-material",
+            "rotate-on-demand",
+            "update-key-rotation-interval",
+            "disable-key-rotation",
+        ];
+        if call.starts_with("decrypt-")
+            || needs_more.contains(&call)
+            || call.contains("/keys/{key_id}/")
         {
-            // The ciphertext of the example is nobody's, nor is its project anybody's.
+            // The ciphertext, token or project of the example is nobody's, or something must come
+            // before.
             body = server.body_for(known(call), &key).await;
         }
-        if ["revoke-grant", "retire-grant"].contains(&call) {
-            // And so is the grant.
+        if ["revoke-grant", "retire-grant", "DELETE aliases"].contains(&call) {
+            // And so is the grant or alias.
             body = server.body_for(known(call), &key).await;
+        }
+        if call == "alias/associate" {
+            body["target_key_id"] = json!(key);
+            let shown = json!({ "key_id": key, "alias": body["alias"] });
+            server.call("aliases", shown).await.ok(201);
         }
         if call == "describe-key" {
             server
@@ -426,6 +441,10 @@ fn check_like_example(server: &TestServer, call: &str, key: &str, answered: &Val
         | "GET /v2/{project_id}/kms/regions"
         | calls::KEY_RECORDS
         | "GET user-instances"
+        | "GET {key_id}/tags"
+        | "GET tags"
+        | "GET aliases"
+        | "resource_instances/action"
         | "GET user-quotas"
         | "gen-random"
         | "encrypt-data"
@@ -446,7 +465,8 @@ fn check_like_example(server: &TestServer, call: &str, key: &str, answered: &Val
         | "create-pin"
         | "create-grant"
         | "list-grants"
-        | "list-retirable-grants" => {
+        | "list-retirable-grants"
+        | "get-parameters-for-import" => {
             let members = |value: &Value| -> Vec<String> {
                 value.as_object().unwrap().keys().cloned().collect()
             };

@@ -62,10 +62,29 @@ const TABLE: &[(Action, [Cell; 4])] = &[
     (Action::ListGrants,           [Ok,              Ok,              Ok,              Ok             ]),
     (Action::RevokeGrant,          [Ok,              Ok,              Ok,              Ok             ]),
     (Action::RetireGrant,          [Ok,              Ok,              Ok,              Ok             ]),
+    (Action::CreateTag,            [Ok,              Ok,              Ok,              Ok             ]),
+    (Action::ChangeTags,           [Ok,              Ok,              Ok,              Ok             ]),
+    (Action::DeleteTag,            [Ok,              Ok,              Ok,              Ok             ]),
+    (Action::ListTags,             [Ok,              Ok,              Ok,              Ok             ]),
+    (Action::CreateAlias,          [Ok,              Ok,              No("KMS.0210"),  Ok             ]),
+    (Action::ListAliases,          [Ok,              Ok,              Ok,              Ok             ]),
+    (Action::MoveAlias,            [Ok,              Ok,              No("KMS.0210"),  Ok             ]),
+    (Action::DeleteAliases,        [Ok,              Ok,              Ok,              Ok             ]),
+    // Imported material and rotation.
+    (Action::GetImportParameters,  [Ok,              No("KMS.0310"),  No("KMS.0310"),  Ok             ]),
+    (Action::ImportKeyMaterial,    [Ok,              No("KMS.0310"),  No("KMS.0310"),  To("2")        ]),
+    (Action::DeleteKeyMaterial,    [To("5"),         To("5"),         No("KMS.2701"),  No("KMS.2701") ]),
+    (Action::RotateKeyOnDemand,    [Ok,              No("KMS.0209"),  No("KMS.0210"),  No("KMS.1301") ]),
+    (Action::EnableKeyRotation,    [Ok,              No("KMS.0209"),  No("KMS.0210"),  No("KMS.0312") ]),
+    (Action::UpdateRotationInterval, [Ok,            No("KMS.0209"),  No("KMS.0210"),  No("KMS.0312") ]),
+    (Action::DisableKeyRotation,   [Ok,              No("KMS.0209"),  No("KMS.0210"),  No("KMS.0312") ]),
+    (Action::GetRotationStatus,    [Ok,              Ok,              Ok,              Ok             ]),
 ];
 
-/// The actions that use a key, or are about its grants, and leave it as it is; what they answer is tested with their families.
+/// The actions that use a key, or put something beside it, and leave it as it is; what they answer is
+/// tested with their families.
 const USES: &[Action] = &[
+    Action::ListKeyRecords,
     Action::Encrypt,
     Action::Decrypt,
     Action::GenerateDataKey,
@@ -86,6 +105,16 @@ const USES: &[Action] = &[
     Action::ListGrants,
     Action::RevokeGrant,
     Action::RetireGrant,
+    Action::CreateTag,
+    Action::ChangeTags,
+    Action::DeleteTag,
+    Action::ListTags,
+    Action::CreateAlias,
+    Action::ListAliases,
+    Action::MoveAlias,
+    Action::DeleteAliases,
+    Action::GetImportParameters,
+    Action::GetRotationStatus,
 ];
 
 #[test]
@@ -167,6 +196,12 @@ fn expected(action: Action, key: &str, state: &str, details: &Value) -> Value {
         Action::ScheduleKeyDeletion | Action::CancelKeyDeletion => {
             json!({ "key_id": key, "key_state": state })
         }
+        Action::ImportKeyMaterial
+        | Action::DeleteKeyMaterial
+        | Action::EnableKeyRotation
+        | Action::UpdateRotationInterval
+        | Action::DisableKeyRotation => json!({}),
+        Action::RotateKeyOnDemand => json!({ "key_id": key }),
         Action::RenameKey => json!({ "key_info": {
             "key_id": key,
             "key_alias": format!("renamed-{key}"),

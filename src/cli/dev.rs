@@ -11,7 +11,8 @@ use crate::config::{Config, LogFormat};
 use crate::crypto::secret::Secret;
 use crate::env::Env;
 use crate::kms::{Kms, Purpose, StartError};
-use crate::model::ids::{AccessKeyId, AccountId, DisplayName, ProjectId};
+use crate::model::ids::{AccessKeyId, AccountId, DisplayName, ProjectId, ServiceName};
+use crate::operations::default_keys;
 use crate::operations::identity::manage::{self, ManageError, NewAccessKey, NewAccount};
 use crate::operations::upkeep;
 use crate::server::Server;
@@ -65,6 +66,10 @@ const ACCOUNTS: [Account; 2] = [
         account: "210987654321",
     },
 ];
+
+/// The services that have a default key in each account, as in the vendor's cloud, where they make
+/// one when they are used first.
+const DEFAULT_KEYS: [&str; 3] = ["obs", "evs", "csms"];
 
 impl Dev {
     pub(super) async fn run(self, settings: &SettingFlags) -> Result<(), StartError> {
@@ -126,6 +131,14 @@ async fn make_accounts(kms: &Arc<Kms>, first_account: &AccountId) -> Result<(), 
             // A database that was given, and has them since the last time.
             Ok(_) | Err(ManageError::Exists(_)) => {}
             Err(other) => return Err(other),
+        }
+        for service in DEFAULT_KEYS {
+            let service = ServiceName::parse(service).map_err(form)?;
+            let project = kms.config().home_region().as_str();
+            match default_keys::add(kms, account.domain, project, None, &service).await {
+                Ok(_) | Err(ManageError::Exists(_)) => {}
+                Err(other) => return Err(other),
+            }
         }
     }
     Ok(())

@@ -12,13 +12,15 @@ use crate::crypto::secret::Secret;
 use crate::env::Env;
 use crate::kms::{Kms, Purpose, StartError};
 use crate::model::identity::{AccessKey, Domain, Project, Role, User};
-use crate::model::ids::{AccountId, DisplayName, DomainId, Malformed, ProjectId};
+use crate::model::ids::{AccountId, DisplayName, DomainId, Malformed, ProjectId, ServiceName};
+use crate::model::key::Key;
 use crate::model::time::Timestamp;
+use crate::operations::default_keys;
 use crate::operations::identity::manage::{self, ManageError};
 use crate::store::identity::TokenKey;
 
-/// Manages domains (accounts), projects, users, their roles and access keys, and the keys that
-/// sign tokens. A kmsd that is running takes changes over within seconds.
+/// Manages domains (accounts), projects, users, their roles and access keys, the keys that sign
+/// tokens, and the default keys of cloud services. A kmsd that is running takes changes over within seconds.
 #[derive(Args)]
 pub struct Iam {
     /// Print JSON, for scripts
@@ -48,6 +50,9 @@ enum What {
     /// Key pairs that sign kmsd's own tokens
     #[command(subcommand)]
     TokenKey(TokenKeyCommand),
+    /// Keys that cloud services have for themselves, SERVICE/default; once made, they stay
+    #[command(subcommand)]
+    DefaultKey(DefaultKeyCommand),
 }
 
 #[derive(Subcommand)]
@@ -216,6 +221,33 @@ enum TokenKeyCommand {
     },
 }
 
+#[derive(Subcommand)]
+enum DefaultKeyCommand {
+    /// Make the key of a service: everybody in the project may use it, nobody may change it
+    Add {
+        /// The service, such as obs or evs
+        service: String,
+        /// The project's name
+        #[arg(long)]
+        project: String,
+        /// The domain's name
+        #[arg(long)]
+        domain: String,
+        /// The region; the home region, if not given
+        #[arg(long)]
+        region: Option<String>,
+    },
+    /// Show the keys of services in a project
+    List {
+        /// The project's name
+        #[arg(long)]
+        project: String,
+        /// The domain's name
+        #[arg(long)]
+        domain: String,
+    },
+}
+
 /// What a command answers: for people and, as JSON, for scripts.
 struct Answer {
     text: String,
@@ -233,6 +265,7 @@ impl Iam {
             What::Role(command) => role(&kms, command).await,
             What::AccessKey(command) => access_key(&kms, command).await,
             What::TokenKey(command) => token_key(&kms, command).await,
+            What::DefaultKey(command) => default_key(&kms, command).await,
         };
         kms.store().close().await;
         let answer = answer.map_err(|error| StartError(error.to_string()))?;
@@ -510,6 +543,34 @@ async fn token_key(kms: &Arc<Kms>, command: TokenKeyCommand) -> Done {
     }
 }
 
+async fn default_key(kms: &Arc<Kms>, command: DefaultKeyCommand) -> Done {
+    match command {
+        DefaultKeyCommand::Add {
+            service,
+            project,
+            domain,
+            region,
+        } => {
+            let service = ServiceName::parse(service).map_err(about("service"))?;
+            let key =
+                default_keys::add(kms, &domain, &project, region.as_deref(), &service).await?;
+            Ok(one("default key", &key.id, default_key_json(&key)))
+        }
+        DefaultKeyCommand::List { project, domain } => {
+            let rows = default_keys::list(kms, &domain, &project).await?;
+            let headings = ["NAME", "REGION", "ID", "MADE"];
+            Ok(list(&headings, &rows, default_key_json, |key| {
+                vec![
+                    key.name.to_string(),
+                    key.region.to_string(),
+                    key.id.to_string(),
+                    key.created_at.iso_seconds(),
+                ]
+            }))
+        }
+    }
+}
+
 /// A given password, or a new one that is to be told.
 fn password(kms: &Kms, from_stdin: bool) -> Result<(Secret, Option<String>), ManageError> {
     if !from_stdin {
@@ -623,6 +684,16 @@ fn access_key_json(key: &AccessKey) -> Value {
         "project_id": key.project,
         "enabled": key.enabled,
         "expires_at": key.expires_at.map(Timestamp::iso_micros),
+        "created_at": key.created_at.iso_micros(),
+    })
+}
+
+fn default_key_json(key: &Key) -> Value {
+    json!({
+        "id": key.id,
+        "name": key.name,
+        "project_id": key.project,
+        "region": key.region,
         "created_at": key.created_at.iso_micros(),
     })
 }

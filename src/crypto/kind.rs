@@ -127,6 +127,14 @@ impl MaterialKind {
         sm::AVAILABLE || !self.row().chinese
     }
 
+    /// How many bytes it is, where it is nothing but bytes.
+    pub const fn byte_len(self) -> Option<usize> {
+        match self.row().form {
+            Form::Bytes(len) => Some(len),
+            Form::Rsa(_) | Form::Ec(_) | Form::Sm2 | Form::Ed25519 => None,
+        }
+    }
+
     /// Whether it has a private and a public half.
     pub const fn is_asymmetric(self) -> bool {
         !matches!(self.row().form, Form::Bytes(_))

@@ -61,7 +61,8 @@ impl WrappingAlgorithm {
         }
     }
 
-    const fn has_two_steps(self) -> bool {
+    /// Whether both steps come in one piece: a temporary key, and the material wrapped under it.
+    pub const fn has_two_steps(self) -> bool {
         matches!(self, Self::RsaAesKeyWrapSha1 | Self::RsaAesKeyWrapSha256)
     }
 }
@@ -111,7 +112,7 @@ pub enum KeyWrap {
 }
 
 impl KeyWrap {
-    /// The length of the wrapping key in bytes.
+    /// The length in bytes of the key that wraps.
     pub const fn key_len(self) -> usize {
         match self {
             Self::Aes256 => 32,

@@ -97,8 +97,9 @@ struct NewKeyInfo<'k> {
     region_id: &'k str,
 }
 
+/// Everything about a key (contract, section 3.5).
 #[derive(Serialize)]
-struct KeyDetails {
+pub(super) struct KeyDetails {
     key_id: String,
     domain_id: String,
     key_alias: String,
@@ -355,7 +356,7 @@ pub async fn quotas(cx: &mut Context, _request: &Request) -> Result<Reply> {
     )
 }
 
-fn details(domain: &DomainId, key: &Key) -> KeyDetails {
+pub(super) fn details(domain: &DomainId, key: &Key) -> KeyDetails {
     KeyDetails {
         key_id: key.id.to_string(),
         domain_id: domain.to_string(),

@@ -2,6 +2,7 @@
 //!
 //! Bytes on the wire to verbs and back. What is decided is decided elsewhere.
 
+pub mod aliases;
 pub mod auth;
 pub mod ciphers;
 pub mod error;
@@ -9,9 +10,12 @@ pub mod grants;
 pub mod identity;
 pub mod keys;
 pub mod keystores;
+pub mod materials;
 pub mod records;
 pub mod replicas;
+pub mod rotation;
 pub mod routes;
 pub mod signatures;
+pub mod tags;
 pub mod versions;
 pub mod wire;

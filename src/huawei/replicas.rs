@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 use validator::Validate;
 
-use super::wire::{DEFAULT_ENTERPRISE_PROJECT, decode, key_in_path, page_in_query, without_nul};
+use super::wire::{
+    DEFAULT_ENTERPRISE_PROJECT, decode, key_in_path_and_body, page_in_query, without_nul,
+};
 use crate::dialect::{Reply, Request};
 use crate::kms::Context;
 use crate::model::error::Result;
@@ -62,7 +64,7 @@ pub async fn regions(cx: &mut Context, request: &Request) -> Result<Reply> {
 /// `POST /v2/…/kms/keys/{key_id}/replicate`
 pub async fn replicate(cx: &mut Context, request: &Request) -> Result<Reply> {
     let asked: ReplicateKey = decode(request)?;
-    let key = key_in_path(request, asked.key_id.as_deref())?;
+    let key = key_in_path_and_body(request, asked.key_id.as_deref())?;
     let replica = replicas::replicate(
         cx,
         &key,
@@ -91,7 +93,7 @@ pub async fn replicate(cx: &mut Context, request: &Request) -> Result<Reply> {
 /// `PUT /v2/…/kms/keys/{key_id}/update-primary-region`
 pub async fn update_primary(cx: &mut Context, request: &Request) -> Result<Reply> {
     let asked: UpdatePrimaryRegion = decode(request)?;
-    let key = key_in_path(request, asked.key_id.as_deref())?;
+    let key = key_in_path_and_body(request, asked.key_id.as_deref())?;
     let key = replicas::update_primary(cx, &key, asked.primary_region.clone()).await?;
     Reply::json(
         200,

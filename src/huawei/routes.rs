@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::error::{Service, render};
 use super::{
-    auth, ciphers, grants, identity, keys, keystores, records, replicas, signatures, versions,
+    aliases, auth, ciphers, grants, identity, keys, keystores, materials, records, replicas,
+    rotation, signatures, tags, versions,
 };
 use crate::dialect::{Call, Handler, Reply, Request, handler, serve};
 use crate::kms::Kms;
@@ -95,6 +96,26 @@ pub fn table() -> Vec<Route> {
         "POST" "list-retirable-grants" ListRetirableGrants grants::list_retirable;
         "POST" "revoke-grant" RevokeGrant grants::revoke;
         "POST" "retire-grant" RetireGrant grants::retire;
+        // Tags and aliases. `resource_instances` is a word of the path, though the vendor's SDK
+        // has a place for it.
+        "POST"   "{key_id}/tags"             CreateTag       tags::create;
+        "POST"   "{key_id}/tags/action"      ChangeTags      tags::change;
+        "DELETE" "{key_id}/tags/{key}"       DeleteTag       tags::delete;
+        "GET"    "{key_id}/tags"             ListTags        tags::list;
+        "GET"    "tags"                      ListProjectTags tags::list_of_project;
+        "POST"   "resource_instances/action" ListKeysByTags  tags::find;
+        "POST"   "aliases"                   CreateAlias     aliases::create;
+        "GET"    "aliases"                   ListAliases     aliases::list;
+        "POST"   "alias/associate"           MoveAlias       aliases::associate;
+        "DELETE" "aliases"                   DeleteAliases   aliases::delete;
+        "POST" "get-parameters-for-import"    GetImportParameters    materials::parameters;
+        "POST" "import-key-material"          ImportKeyMaterial      materials::import;
+        "POST" "delete-imported-key-material" DeleteKeyMaterial      materials::delete;
+        "POST" "rotate-on-demand"             RotateKeyOnDemand      rotation::on_demand;
+        "POST" "enable-key-rotation"          EnableKeyRotation      rotation::enable;
+        "POST" "update-key-rotation-interval" UpdateRotationInterval rotation::set_interval;
+        "POST" "disable-key-rotation"         DisableKeyRotation     rotation::disable;
+        "POST" "get-key-rotation-status"      GetRotationStatus      rotation::status;
         "GET"  "user-instances"         CountKeys            keys::count;
         "GET"  "user-quotas"            ShowQuotas           keys::quotas;
         // Keystores and PINs.

@@ -10,6 +10,7 @@ use validator::{Validate, ValidationErrors, ValidationErrorsKind};
 use crate::dialect::Request;
 use crate::json::Object;
 use crate::limits;
+use crate::model::alias::AliasUrn;
 use crate::model::error::{Error, Result};
 use crate::model::ids::{AliasName, KeyId};
 use crate::model::key::KeyRef;
@@ -246,30 +247,30 @@ pub struct KeyRefText(pub KeyRef);
 impl<'de> Deserialize<'de> for KeyRefText {
     fn deserialize<D: Deserializer<'de>>(from: D) -> std::result::Result<Self, D::Error> {
         let text = String::deserialize(from)?;
-        let alias = text
-            .strip_prefix("alias/")
-            .or_else(|| {
-                // kms:<region>:<domain_id>:alias:<name>
-                let mut parts = text.splitn(5, ':');
-                let is_urn = parts.next() == Some("kms");
-                let (_region, _domain) = (parts.next()?, parts.next()?);
-                (is_urn && parts.next() == Some("alias")).then_some(())?;
-                parts.next()
-            })
-            .map(ToOwned::to_owned);
-        match alias {
-            Some(name) => AliasName::parse(name)
+        if let Some(name) = text.strip_prefix("alias/") {
+            return AliasName::parse(name)
                 .map(|name| Self(KeyRef::Alias(name)))
-                .map_err(de::Error::custom),
-            None => KeyId::parse(text)
-                .map(|id| Self(KeyRef::Id(id)))
-                .map_err(|_| {
-                    de::Error::custom(
-                        "must be a lower-case key id, alias/ and a name, or an alias URN",
-                    )
-                }),
+                .map_err(de::Error::custom);
         }
+        if let Some(urn) = AliasUrn::parse(&text) {
+            return Ok(Self(KeyRef::Urn(urn)));
+        }
+        KeyId::parse(text)
+            .map(|id| Self(KeyRef::Id(id)))
+            .map_err(|_| {
+                de::Error::custom("must be a lower-case key id, alias/ and a name, or an alias URN")
+            })
     }
+}
+
+/// The key that the route's `{key_id}` names: an id, and nothing else.
+///
+/// # Errors
+/// [`Error::Invalid`] of `key_id`.
+pub fn key_in_path(request: &Request) -> Result<KeyRef> {
+    KeyId::parse(request.param("key_id").unwrap_or_default())
+        .map(KeyRef::Id)
+        .map_err(|form| Error::invalid("key_id", form.to_string()))
 }
 
 /// The serial number that a client may give a request: 36 bytes (contract, section 1.7). It is
@@ -342,13 +343,12 @@ pub fn query_param(request: &Request, name: &str) -> Result<Option<String>> {
 ///
 /// # Errors
 /// [`Error::Invalid`].
-pub fn key_in_path(request: &Request, repeated: Option<&str>) -> Result<KeyRef> {
-    let text = request.param("key_id").unwrap_or_default();
-    let id = KeyId::parse(text).map_err(|form| Error::invalid("key_id", form.to_string()))?;
-    if repeated.is_some_and(|repeated| repeated != text) {
+pub fn key_in_path_and_body(request: &Request, repeated: Option<&str>) -> Result<KeyRef> {
+    let key = key_in_path(request)?;
+    if repeated.is_some_and(|repeated| repeated != key.to_string()) {
         return Err(Error::invalid("key_id", "is another in the path"));
     }
-    Ok(KeyRef::Id(id))
+    Ok(key)
 }
 
 /// Which rows a query asks for, by `offset` and `limit`.
@@ -413,11 +413,13 @@ mod tests {
         let parse = |text: &str| serde_json::from_value::<KeyRefText>(text.into());
         let id = "0d0466b0-e727-4d9c-b35d-f84bb474a37f";
         assert!(matches!(parse(id).unwrap().0, KeyRef::Id(_)));
-        for alias in ["alias/orders", "kms:eu-1:a81c5e20:alias:orders"] {
-            match parse(alias).unwrap().0 {
-                KeyRef::Alias(name) => assert_eq!(name.as_str(), "orders"),
-                KeyRef::Id(_) => panic!("{alias}"),
-            }
+        match parse("alias/orders").unwrap().0 {
+            KeyRef::Alias(name) => assert_eq!(name.as_str(), "orders"),
+            other => panic!("{other:?}"),
+        }
+        match parse("kms:eu-1:a81c5e20:alias:orders").unwrap().0 {
+            KeyRef::Urn(urn) => assert_eq!(urn.to_string(), "kms:eu-1:a81c5e20:alias:orders"),
+            other => panic!("{other:?}"),
         }
         for bad in [
             "orders",

@@ -12,13 +12,15 @@ use crate::env::Env;
 use crate::limits;
 use crate::model::access::{self, Permitted};
 use crate::model::action::{Action, Effect};
+use crate::model::alias::Alias;
 use crate::model::caller::Caller;
-use crate::model::error::{Error, Result};
+use crate::model::error::{Error, ImportFault, Result};
 use crate::model::grant::Grant;
 use crate::model::identity::Project;
-use crate::model::ids::{DomainId, KeyId, KeystoreId, ProjectId, Region};
+use crate::model::ids::{AliasName, DomainId, KeyId, KeystoreId, ProjectId, Region};
 use crate::model::key::{Key, KeyRef};
 use crate::model::keystore::Keystore;
+use crate::model::spec::Origin;
 use crate::model::state::Verdict;
 use crate::model::time::Timestamp;
 use crate::store::{Sealed, Write};
@@ -160,7 +162,8 @@ impl Context {
     /// # Errors
     /// [`Error::KeyNotFound`] when there is none in the caller's project and no grant of another
     /// project's key names them, or its day has come; [`Error::Forbidden`]; [`Error::NotGranted`];
-    /// [`Error::DefaultKey`]; [`Error::WrongState`].
+    /// [`Error::DefaultKey`]; [`Error::Import`] when the action is about imported material and the
+    /// key's is not; [`Error::WrongState`].
     pub async fn key(&mut self, reference: &KeyRef) -> Result<Key> {
         self.key_for(self.action, reference).await
     }
@@ -172,10 +175,16 @@ impl Context {
     /// As [`Self::key`].
     pub async fn key_for(&mut self, part: Action, reference: &KeyRef) -> Result<Key> {
         self.note.key_id = reference.to_string();
-        let id = self.resolve(reference)?.clone();
+        let id = self.resolve(reference).await?;
         let key = self.find(part, &id).await?;
+        if !matches!(reference, KeyRef::Id(_)) {
+            self.note.access.push(format!("by {reference}"));
+        }
         if key.is_default() && !self.action.fits_default_key() {
             return Err(Error::DefaultKey);
+        }
+        if self.action.is_about_imports() && key.origin != Origin::External {
+            return Err(Error::Import(ImportFault::NotExternal));
         }
         match key.state.permits(self.action) {
             Some(Verdict::Allow) => Ok(key),
@@ -191,53 +200,58 @@ impl Context {
     /// in another project by grants alone, and for whom none of them names it is not there (I-19).
     /// Grants are read only when they decide.
     async fn find(&mut self, part: Action, id: &KeyId) -> Result<Key> {
-        let project = self.project()?.id.clone();
-        let own = self.load(&project, id).await?;
-        if let Some(key) = &own {
-            self.note.key_id = key.id.to_string();
-            if let Some(permitted) = access::decide(&self.caller, self.action) {
-                self.permitted = Some(permitted);
-                return Ok(key.clone());
+        let own = self.project()?.id.clone();
+        let grants;
+        let key = match self.load(&own, id).await? {
+            Some(key) => {
+                if let Some(permitted) = access::decide(&self.caller, self.action) {
+                    self.permitted = Some(permitted);
+                    self.grants = None;
+                    return Ok(key);
+                }
+                grants = self.grants_naming_caller(id, Some(&own)).await?;
+                if grants.is_empty() {
+                    return Err(Error::Forbidden(self.action));
+                }
+                key
             }
+            None => {
+                grants = self.grants_naming_caller(id, None).await?;
+                let owner = &grants.first().ok_or(Error::KeyNotFound)?.project;
+                self.load(owner, id).await?.ok_or(Error::KeyNotFound)?
+            }
+        };
+        if key.project != own {
+            self.note.access.push(format!("key of {}", key.project));
         }
-        let grants = self.grants_naming_caller(id).await?;
-        let key = match (own, grants.first()) {
-            (Some(_), None) => return Err(Error::Forbidden(self.action)),
-            (Some(key), Some(_)) => key,
-            (None, None) => return Err(Error::KeyNotFound),
-            (None, Some(grant)) => self
-                .load(&grant.project, id)
-                .await?
-                .ok_or(Error::KeyNotFound)?,
-        };
-        self.note.key_id = key.id.to_string();
-        let owner = match key.project == project {
-            true => String::new(),
-            false => format!(" of project {}", key.project),
-        };
-        let Some((permitted, grant)) = access::decide_by_grants(&self.caller, part, &grants) else {
-            self.note.access.push(format!("a key{owner}"));
-            return Err(Error::NotGranted(self.action));
-        };
-        self.note
-            .access
-            .push(format!("by grant {}{owner}", grant.id));
+        let (permitted, grant) = access::decide_by_grants(&self.caller, part, &grants)
+            .ok_or(Error::NotGranted(self.action))?;
+        self.note.access.push(format!("by grant {}", grant.id));
         self.permitted = Some(permitted);
         self.grants = Some(grants);
         Ok(key)
     }
 
     /// The key of this id in a project, while its day has not come.
-    async fn load(&self, project: &ProjectId, id: &KeyId) -> Result<Option<Key>> {
+    async fn load(&mut self, project: &ProjectId, id: &KeyId) -> Result<Option<Key>> {
         let found = self.kms.store().find_key(project, &self.region, id).await?;
         let Some(row) = found else { return Ok(None) };
         let key = row.open(self.kms.project_key(project).await?.row())?;
-        Ok(Some(key).filter(|key| !key.is_gone(self.kms.deadline_now())))
+        let now = self.kms.deadline_now();
+        if key.is_gone(now) {
+            return Ok(None);
+        }
+        self.note.key_id = key.id.to_string();
+        Ok(Some(key.as_of(now)))
     }
 
-    /// The grants on the key of this id that name the caller: all of them of one project, since
-    /// an id is given once.
-    async fn grants_naming_caller(&self, id: &KeyId) -> Result<Vec<Grant>> {
+    /// The grants on the key of this id that name the caller, of one owner: the one given, else
+    /// whoever has such a key.
+    async fn grants_naming_caller(
+        &self,
+        id: &KeyId,
+        owner: Option<&ProjectId>,
+    ) -> Result<Vec<Grant>> {
         let rows = self
             .kms
             .store()
@@ -247,8 +261,8 @@ impl Context {
         for row in rows {
             let sealing = self.kms.project_key(&row.peek().project).await?;
             let grant = row.open(sealing.row())?;
-            let same_key = grants.first().is_none_or(|it| it.project == grant.project);
-            if same_key && grant.names(&self.caller) {
+            let owner = owner.or(grants.first().map(|first| &first.project));
+            if grant.names(&self.caller) && owner.is_none_or(|owner| *owner == grant.project) {
                 grants.push(grant);
             }
         }
@@ -384,9 +398,15 @@ impl Context {
     /// # Errors
     /// [`Error::Unavailable`] when the project's key cannot be had.
     pub async fn save(&mut self, key: &mut Key) -> Result<()> {
-        self.save_beside(key).await?;
-        self.note.revision = key.revision;
+        let write = self.kms.saved(key).await?;
+        self.change(key, vec![write]);
         Ok(())
+    }
+
+    /// Keeps all that a change of a key consists of, its save among it.
+    pub fn change(&mut self, key: &Key, writes: Vec<Write>) {
+        self.note.revision = key.revision;
+        self.writes.extend(writes);
     }
 
     /// The same for a key that changes beside the one that the call is about: its replica.
@@ -394,13 +414,8 @@ impl Context {
     /// # Errors
     /// As [`Self::save`].
     pub async fn save_beside(&mut self, key: &mut Key) -> Result<()> {
-        let read = key.revision;
-        key.revision += 1;
-        let sealing = self.kms.project_key(&key.project).await?;
-        self.writes.push(Write::SaveKey {
-            key: Sealed::new(key.clone(), sealing.row()),
-            read,
-        });
+        let write = self.kms.saved(key).await?;
+        self.writes.push(write);
         Ok(())
     }
 
@@ -463,11 +478,36 @@ impl Context {
         self.note
     }
 
-    fn resolve<'r>(&self, reference: &'r KeyRef) -> Result<&'r KeyId> {
-        match reference {
-            KeyRef::Id(id) => Ok(id),
-            // Alias resources come with their own operations; until then there are none to find.
-            KeyRef::Alias(_) => Err(Error::KeyNotFound),
-        }
+    /// The id of the key that a reference stands for. An alias may be moved between this and the
+    /// reading of its key; it cannot point to nothing, for the schema binds it to a key.
+    async fn resolve(&self, reference: &KeyRef) -> Result<KeyId> {
+        let name = match reference {
+            KeyRef::Id(id) => return Ok(id.clone()),
+            KeyRef::Alias(name) => name,
+            KeyRef::Urn(urn) => {
+                // Another region or account is no place where this call could look.
+                if urn.region != self.region || urn.domain != self.project()?.domain {
+                    return Err(Error::KeyNotFound);
+                }
+                &urn.name
+            }
+        };
+        let alias = self.alias(name).await?.ok_or(Error::KeyNotFound)?;
+        Ok(alias.key)
+    }
+
+    /// The alias of this name in the caller's project, while its key's day has not come.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when its row cannot be trusted, [`Error::Unavailable`].
+    pub async fn alias(&self, name: &AliasName) -> Result<Option<Alias>> {
+        let project = &self.project()?.id;
+        let row = self
+            .kms
+            .store()
+            .find_alias(project, &self.region, name, self.kms.deadline_now())
+            .await?;
+        let sealing = self.project_key().await?;
+        Ok(row.map(|row| row.open(sealing.row())).transpose()?)
     }
 }

@@ -32,14 +32,19 @@ impl OpenMaterial {
         )
     }
 
+    /// Lets go of one version of a key's material, because it was dropped. A use that races with
+    /// this may hold it for a while longer, but nobody is given it: the key waits for import.
+    pub(super) async fn close(&self, key: &Key, version: u32) {
+        self.0.invalidate(&name_of(key, version)).await;
+    }
+
     /// One version of a key's material.
     pub(super) async fn of(&self, kms: &Kms, key: &Key, version: u32) -> Result<Arc<Material>> {
-        let name = (
-            key.project.clone(),
-            key.region.clone(),
-            key.id.clone(),
-            version,
-        );
+        // What waits for a rotation, and what was dropped, is not for use.
+        if key.current_version.is_none_or(|current| version > current) {
+            return Err(Error::InvalidCiphertext);
+        }
+        let name = name_of(key, version);
         if let Some(material) = self.0.get(&name).await {
             return Ok(material);
         }
@@ -50,12 +55,23 @@ impl OpenMaterial {
     }
 }
 
+fn name_of(key: &Key, version: u32) -> Version {
+    (
+        key.project.clone(),
+        key.region.clone(),
+        key.id.clone(),
+        version,
+    )
+}
+
 async fn open(kms: &Kms, key: &Key, version: u32) -> Result<Arc<Material>> {
-    let row = kms
-        .store()
-        .find_material(key, version)
-        .await?
-        .ok_or(Error::InvalidCiphertext)?;
+    let Some(row) = kms.store().find_material(key, version).await? else {
+        // It was dropped since the key was read, or it never was.
+        return Err(match kms.store().is_unchanged(key).await? {
+            true => Error::InvalidCiphertext,
+            false => Error::Conflict,
+        });
+    };
     let sealing = kms.project_key(&key.project).await?;
     let place = kms.place_of_material(&key.project, &key.region, &key.id, version, row.epoch);
     let kind = material_kind(key.spec);

@@ -20,16 +20,18 @@ use crate::crypto::sealed::Context as Place;
 use crate::crypto::secret::Secret;
 use crate::env::Env;
 use crate::limits;
+use crate::model::audit::Record;
 use crate::model::error::{Error, Result};
 use crate::model::ids::{KeyId, KeystoreId, ProjectId, Region};
 use crate::model::key::Key;
 use crate::model::keystore::Keystore;
+use crate::model::material::ImportedMaterial;
 use crate::model::time::Timestamp;
 use crate::outside::{Issuer, Keystone};
 use crate::store::deployment::Deployment;
 use crate::store::identity::WrappedProjectKey;
 use crate::store::keys::SealedMaterial;
-use crate::store::{DatabaseUrl, Options, Store, StoreError};
+use crate::store::{DatabaseUrl, Options, Sealed, Store, StoreError, Write};
 
 mod bench;
 mod context;
@@ -354,6 +356,71 @@ impl Kms {
         self.open_material.of(self, key, version).await
     }
 
+    /// Everything that was ever imported into a key, the oldest first, as it was when the key was
+    /// read: every change of it changes the key.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] when the key has changed since; [`Error::Internal`] when a row's seal does
+    /// not fit; [`Error::Unavailable`] when the database does not answer.
+    pub async fn imported_materials(&self, key: &Key) -> Result<Vec<ImportedMaterial>> {
+        let sealing = self.project_key(&key.project).await?;
+        let rows = self.store.imported_materials(key).await?;
+        if !self.store.is_unchanged(key).await? {
+            return Err(Error::Conflict);
+        }
+        rows.into_iter()
+            .map(|row| Ok(row.open(sealing.row())?))
+            .collect()
+    }
+
+    /// A changed key as it is to be saved, if nobody changes it meanwhile: its revision is counted
+    /// up and its row sealed anew.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when the project's key cannot be had.
+    pub async fn saved(&self, key: &mut Key) -> Result<Write> {
+        let sealing = self.project_key(&key.project).await?;
+        let read = key.revision;
+        key.revision += 1;
+        Ok(Write::SaveKey {
+            key: Sealed::new(key.clone(), sealing.row()),
+            read,
+        })
+    }
+
+    /// What was imported, as it is to be saved. The same change saves the key.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when the project's key cannot be had.
+    pub async fn saved_material(&self, material: &ImportedMaterial) -> Result<Write> {
+        let sealing = self.project_key(&material.project).await?;
+        let sealed = Sealed::new(material.clone(), sealing.row());
+        Ok(Write::SaveImported(Box::new(sealed)))
+    }
+
+    /// Carries out a change and keeps its record; material that it drops is let go of.
+    ///
+    /// # Errors
+    /// As [`Store::commit`].
+    pub async fn commit(
+        &self,
+        writes: Vec<Write>,
+        record: Record,
+    ) -> std::result::Result<(), StoreError> {
+        let dropped: Vec<(Box<Key>, u32)> = writes
+            .iter()
+            .filter_map(|write| match write {
+                Write::DropMaterial { key, version } => Some((key.clone(), *version)),
+                _ => None,
+            })
+            .collect();
+        let done = self.store.commit(writes, record).await;
+        for (key, version) in dropped {
+            self.open_material.close(&key, version).await;
+        }
+        done
+    }
+
     /// Seals one version of a key's material, for where it will be stored.
     ///
     /// # Errors
@@ -427,6 +494,23 @@ impl Kms {
             .with_number("epoch", i64::from(epoch))
     }
 
+    /// Where a check value of imported material belongs. Not in a region: copies of a key in other
+    /// regions know the same material by the same value.
+    pub fn place_of_check_value(&self, project: &ProjectId, key: &KeyId) -> Place {
+        Place::new("imported_materials.check_value")
+            .with("deployment", &self.deployment.id)
+            .with("project", project.as_str())
+            .with("key", key.as_str())
+    }
+
+    /// Where an import token belongs.
+    pub fn place_of_import_token(&self, project: &ProjectId, region: &Region) -> Place {
+        Place::new("import token")
+            .with("deployment", &self.deployment.id)
+            .with("project", project.as_str())
+            .with("region", region.as_str())
+    }
+
     /// Where the secret of an access key belongs.
     pub fn place_of_access_key(&self, project: &ProjectId, access_key: &str) -> Place {
         Place::new("access_keys.sealed_secret")
@@ -463,6 +547,7 @@ impl From<StoreError> for Error {
         match error {
             StoreError::Conflict => Error::Conflict,
             StoreError::AlreadyExists => Error::NameTaken,
+            StoreError::AliasTaken => Error::AliasTaken,
             StoreError::QuotaReached => Error::KeyQuotaReached,
             StoreError::GrantQuotaReached => Error::GrantQuotaReached,
             StoreError::Unavailable(why) => Error::Unavailable(why),

@@ -57,7 +57,18 @@ macro_rules! actions {
             /// Whether it may be done to a key that a cloud service made for itself: it may be read
             /// and used (contract, section 3.3).
             pub const fn fits_default_key(self) -> bool {
-                matches!(self.effect(), Effect::Reads)
+                matches!(self.effect(), Effect::Reads) && !self.is_about_imports()
+            }
+
+            /// Whether it is about imported material: a key whose material kmsd made is refused
+            /// whatever its state (contract, section 5.2).
+            pub const fn is_about_imports(self) -> bool {
+                matches!(
+                    self,
+                    Action::GetImportParameters
+                        | Action::ImportKeyMaterial
+                        | Action::DeleteKeyMaterial
+                )
             }
 
             /// How far a role must reach for it.
@@ -174,6 +185,44 @@ actions! {
     RevokeGrant: Changes, Full, Some("kms:grant:revoke");
     /// Give a grant up.
     RetireGrant: Changes, Guest, Some("kms:grant:retire");
+    // Tags and aliases of keys.
+    /// Give a key one tag.
+    CreateTag: Changes, Full, Some("kms:cmkTag:create");
+    /// Give a key tags, or take some from it.
+    ChangeTags: Changes, Full, Some("kms:cmkTag:batch");
+    /// Take one tag from a key.
+    DeleteTag: Changes, Full, Some("kms:cmkTag:delete");
+    /// Read a key's tags.
+    ListTags: Reads, Read, Some("kms:cmkTag:list");
+    /// Read which tags the keys of a project have.
+    ListProjectTags: Reads, Read, Some("kms:cmkTag:list");
+    /// Find or count keys by their tags.
+    ListKeysByTags: Reads, Read, Some("kms:cmkTag:listInstance");
+    /// Give a key an alias.
+    CreateAlias: Changes, Full, Some("kms:alias:create");
+    /// Move an alias to another key.
+    MoveAlias: Changes, Full, Some("kms:alias:associate");
+    /// Take aliases from a key.
+    DeleteAliases: Changes, Full, Some("kms:alias:delete");
+    /// Read the aliases of a key, or of all keys of a project.
+    ListAliases: Reads, Read, Some("kms:alias:list");
+    // Imported material and rotation.
+    /// Get what material is wrapped with on its way in.
+    GetImportParameters: Reads, Full, Some("kms:cmk:getMaterial");
+    /// Bring a key's material in.
+    ImportKeyMaterial: Changes, Full, Some("kms:cmk:importMaterial");
+    /// Drop imported material.
+    DeleteKeyMaterial: Changes, Full, Some("kms:cmk:deleteMaterial");
+    /// Make a new version of a key's material current.
+    RotateKeyOnDemand: Changes, Full, Some("kms:cmk:rotateOnDemand");
+    /// Have a key's material renewed by plan.
+    EnableKeyRotation: Changes, Full, Some("kms:cmk:enableRotation");
+    /// Change the period of the plan.
+    UpdateRotationInterval: Changes, Full, Some("kms:cmk:updateRotation");
+    /// End the plan.
+    DisableKeyRotation: Changes, Full, Some("kms:cmk:disableRotation");
+    /// Read the plan and what has come of it.
+    GetRotationStatus: Reads, Read, Some("kms:cmk:getRotation");
 
     // Identity.
     /// Exchange a credential for a token.
@@ -194,8 +243,14 @@ actions! {
     ManageIdentity: Changes, Nobody, None;
     /// Make new keys for signing tokens, or drop old ones (`kmsd iam token-key`).
     ManageTokenKeys: Changes, Nobody, None;
+    /// Make a key that a cloud service has for itself (`kmsd iam default-key`).
+    AddDefaultKey: Changes, Nobody, None;
     /// Destroy a key whose day has come.
     DestroyKey: Changes, Nobody, None;
+    /// Renew a key's material, as its plan says.
+    RotateKey: Changes, Nobody, None;
+    /// Drop imported material whose time is over.
+    ExpireKeyMaterial: Changes, Nobody, None;
     /// Refuse a credential: nobody was authenticated, so nothing else was asked for.
     RefuseCredential: Reads, Nobody, None;
 }

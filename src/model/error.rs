@@ -119,6 +119,14 @@ pub enum Error {
     AlreadyInRegion(Region),
     /// The key has no replica in that region, or not one that is enabled.
     NoReplicaThere(Region),
+    /// Material cannot be imported or dropped: why.
+    Import(ImportFault),
+    /// The key's material cannot be renewed: why.
+    CannotRotate(Unrotatable),
+    /// Rotation by plan is on already.
+    RotationIsOn,
+    /// Rotation by plan is off.
+    RotationIsOff,
     /// There is no such keystore.
     KeystoreNotFound,
     /// This deployment has no keystores of that kind: which.
@@ -133,6 +141,20 @@ pub enum Error {
     NoImportIntoKeystore,
     /// The project has as many keys as it may.
     KeyQuotaReached,
+
+    /// Tags, or a search by them, break a rule: which one, the member, and why, completing
+    /// "*member* …".
+    UnfitTags(TagFault, String, &'static str),
+    /// The key has no tag of this key.
+    TagNotFound,
+    /// The key would have more tags than it may: so many.
+    TooManyTags(usize),
+    /// No such alias in the caller's project, or not one of the key that was named with it.
+    AliasNotFound,
+    /// Another alias has this name.
+    AliasTaken,
+    /// The key has as many aliases as it may: so many.
+    TooManyAliases(usize),
 
     /// Too many requests; try again after this.
     Throttled(Duration),
@@ -169,6 +191,97 @@ pub enum Unfit {
     NotForAgreement,
     /// It is in a dedicated keystore, which its material cannot leave.
     InKeystore,
+}
+
+/// Which rule of tags is broken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TagFault {
+    /// The characters or the type of a tag's key.
+    Key,
+    /// The length of a tag's key.
+    KeyTooLong,
+    /// The characters or the type of a tag's value.
+    Value,
+    /// The length of a tag's value.
+    ValueTooLong,
+    /// A list of tags without tags.
+    Empty,
+    /// The number of tags in a list.
+    ListSize,
+    /// What a list of tags is made of: something else than tags, or the same key twice.
+    List,
+    /// The number of values of one key that are searched for.
+    TooManyValues,
+    /// What a search by tags is made of.
+    Search,
+    /// The name of a field that is searched.
+    MatchKey,
+    /// What is searched for in a field.
+    MatchValue,
+    /// What a search by fields is made of.
+    Matches,
+    /// A page is asked for where keys are only counted.
+    PageOfCount,
+}
+
+/// Why material cannot be imported or dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ImportFault {
+    /// kmsd made the key's material.
+    NotExternal,
+    /// The key has its material, and keys of its kind have one only.
+    HasMaterial,
+    /// One material waits for its rotation already.
+    OneWaits,
+    /// This very material is there.
+    IsThere,
+    /// The key has had as many materials as it may.
+    TooMany,
+    /// The key is a copy; its material comes from the original.
+    OnReplica,
+    /// The token is over.
+    TokenExpired,
+    /// The token is none of ours for this project and region, or was altered.
+    TokenInvalid,
+    /// The token is for another key.
+    TokenOfAnotherKey,
+    /// The material's time would be over already.
+    ExpiryPassed,
+    /// Imported private keys stay: they neither expire nor are dropped.
+    Stays,
+    /// What came does not open with the private half of the pair that was handed out.
+    DoesNotUnwrap,
+    /// The material is not of this length in bytes.
+    WrongLength(usize),
+    /// It is not what was imported before.
+    Differs,
+    /// The private key is missing.
+    NoPrivateKey,
+    /// The private key is none, or none of the key's spec.
+    BadPrivateKey,
+    /// The temporary key is not of this length in bytes.
+    TemporaryKeyLength(usize),
+}
+
+/// Why a key's material cannot be renewed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unrotatable {
+    /// It is imported.
+    External,
+    /// It is imported, and nothing further was imported that could become current.
+    NothingWaits,
+    /// kmsd made it, and only imported material is renewed on demand.
+    NotExternal,
+    /// The key is an RSA key.
+    Rsa,
+    /// The key is asymmetric, but no RSA key.
+    Asymmetric,
+    /// The key is for message authentication codes.
+    Mac,
+    /// It is in a keystore of its own.
+    InKeystore,
+    /// The key is a copy, which follows its original.
+    Replica,
 }
 
 /// The result of a verb.
@@ -224,6 +337,10 @@ impl Error {
             Error::HasReplicas(_) => "has-replicas",
             Error::AlreadyInRegion(_) => "already-in-region",
             Error::NoReplicaThere(_) => "no-replica-there",
+            Error::Import(fault) => fault.name(),
+            Error::CannotRotate(_) => "cannot-rotate",
+            Error::RotationIsOn => "rotation-is-on",
+            Error::RotationIsOff => "rotation-is-off",
             Error::KeystoreNotFound => "keystore-not-found",
             Error::KeystoreKindNotOffered(_) => "keystore-kind-not-offered",
             Error::KeystoreDisabled => "keystore-disabled",
@@ -231,6 +348,12 @@ impl Error {
             Error::ClusterTaken => "cluster-taken",
             Error::NoImportIntoKeystore => "no-import-into-keystore",
             Error::KeyQuotaReached => "key-quota-reached",
+            Error::UnfitTags(..) => "unfit-tags",
+            Error::TagNotFound => "tag-not-found",
+            Error::TooManyTags(_) => "too-many-tags",
+            Error::AliasNotFound => "alias-not-found",
+            Error::AliasTaken => "alias-taken",
+            Error::TooManyAliases(_) => "too-many-aliases",
             Error::Throttled(_) => "throttled",
             Error::Unavailable(_) => "unavailable",
             Error::Conflict => "conflict",
@@ -262,5 +385,30 @@ impl Error {
                 | Error::BadPassword
                 | Error::NoSuchScope
         )
+    }
+}
+
+impl ImportFault {
+    /// The meaning in a word. Stored, so it never changes.
+    const fn name(self) -> &'static str {
+        match self {
+            ImportFault::NotExternal => "not-external",
+            ImportFault::HasMaterial
+            | ImportFault::OneWaits
+            | ImportFault::IsThere
+            | ImportFault::TooMany => "takes-no-material",
+            ImportFault::OnReplica => "import-on-replica",
+            ImportFault::TokenExpired => "import-token-expired",
+            ImportFault::TokenInvalid => "import-token-invalid",
+            ImportFault::TokenOfAnotherKey => "import-token-of-another-key",
+            ImportFault::ExpiryPassed => "expiry-passed",
+            ImportFault::Stays => "material-stays",
+            ImportFault::DoesNotUnwrap
+            | ImportFault::WrongLength(_)
+            | ImportFault::NoPrivateKey
+            | ImportFault::BadPrivateKey
+            | ImportFault::TemporaryKeyLength(_) => "bad-material",
+            ImportFault::Differs => "material-differs",
+        }
     }
 }

@@ -77,6 +77,9 @@ words! {
     AliasName = r"\A[a-zA-Z0-9:/_-]{1,255}\z",
         "must be 1 to 255 letters, digits or : / _ -";
 
+    /// A cloud service that has a key of its own, as the name of that key begins.
+    ServiceName = r"\A[a-z0-9-]{1,32}\z", "must be 1 to 32 lower-case letters, digits or -";
+
     /// What keys are filed under: `0` is the default one.
     EnterpriseProject = r"\A(?:0|[0-9a-z]{8}-[0-9a-z]{4}-[0-9a-z]{4}-[0-9a-z]{4}-[0-9a-z]{12})\z",
         "must be 0 or the lower-case UUID of an enterprise project";
@@ -119,8 +122,23 @@ words! {
     /// The public half of an access key (AK).
     AccessKeyId = r"\A[A-Z0-9]{16,32}\z", "must be 16 to 32 capital letters or digits";
 
+    /// One imported material of a key, under the same id however often it is imported again.
+    MaterialId = r"\A[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\z",
+        "must be a lower-case UUID (8-4-4-4-12)";
+
     /// What people call a domain, project or user.
     DisplayName = r"\A[^\x00-\x1F\x7F]{1,64}\z", "must be 1 to 64 printable characters";
+}
+
+impl MaterialId {
+    /// A new random id (UUID version 4, RFC 9562) from 16 random bytes.
+    pub fn from_random(bytes: [u8; 16]) -> Self {
+        Self(
+            uuid::Builder::from_random_bytes(bytes)
+                .into_uuid()
+                .to_string(),
+        )
+    }
 }
 
 impl KeyId {

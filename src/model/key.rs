@@ -1,12 +1,17 @@
 //! A customer master key (CMK): everything about it but its material.
 
+use super::alias::AliasUrn;
 use super::ids::{AliasName, KeyId, KeyName, KeystoreId, ProjectId, Region, UserId};
+use super::material::{ImportedMaterial, is_over};
 use super::spec::{KeySpec, KeyUsage, Origin};
 use super::state::KeyState;
 use super::time::Timestamp;
 
 /// How many days a deletion may be put off: the widest range that a dialect allows.
 pub const PENDING_DAYS: std::ops::RangeInclusive<u32> = 7..=1096;
+
+/// The periods of rotation in days: the widest range that a dialect allows.
+pub const ROTATION_DAYS: std::ops::RangeInclusive<u32> = 30..=2560;
 
 /// What the names of keys end in that cloud services make for themselves.
 pub const DEFAULT_KEY_SUFFIX: &str = "/default";
@@ -34,7 +39,7 @@ pub struct Key {
     pub state: KeyState,
     /// The version of its material that new ciphertexts use; `None` when no material is there.
     pub current_version: Option<u32>,
-    /// When imported material will be dropped; `None` for never.
+    /// When the first of its imported materials will be over; `None` for never.
     pub material_expires_at: Option<Timestamp>,
     /// The enterprise project it is filed under; `0` is the default one.
     pub enterprise_project: String,
@@ -86,6 +91,16 @@ pub struct NewReplica {
     pub created_at: Timestamp,
     /// Who makes it.
     pub created_by: UserId,
+}
+
+impl Rotation {
+    /// A period that begins now.
+    pub const fn starting(now: Timestamp, days: u32) -> Self {
+        Self {
+            days,
+            next_at: now.plus_days(days),
+        }
+    }
 }
 
 impl Key {
@@ -145,6 +160,57 @@ impl Key {
         self.state.delete_at().is_some_and(|at| at <= now)
     }
 
+    /// The key as it is at a moment: when the time of its material is over it waits for import,
+    /// whether or not the material has been removed. Whoever reads a row asks for this.
+    #[must_use]
+    pub fn as_of(mut self, now: Timestamp) -> Self {
+        if is_over(self.material_expires_at, now) {
+            self.lose_material();
+        }
+        self
+    }
+
+    /// Makes of it what its imported materials allow: it can be used while all that were ever in
+    /// use are there, for its ciphertexts may name each of them. The newest of them is current; one
+    /// that waits for a rotation counts for nothing.
+    pub fn settle(&mut self, materials: &[ImportedMaterial], now: Timestamp) {
+        let in_use = || materials.iter().filter(|material| !material.waits());
+        match in_use().map(|material| material.version).max() {
+            Some(newest) if in_use().all(|material| material.is_there(now)) => {
+                self.current_version = Some(newest);
+                self.material_expires_at = in_use().filter_map(|one| one.expires_at).min();
+                if self.state == KeyState::PendingImport {
+                    self.state = KeyState::Enabled;
+                }
+            }
+            _ => self.lose_material(),
+        }
+    }
+
+    /// It has no material any more that could be used. A scheduled deletion stays scheduled.
+    fn lose_material(&mut self) {
+        self.current_version = None;
+        self.material_expires_at = None;
+        if matches!(self.state, KeyState::Enabled | KeyState::Disabled) {
+            self.state = KeyState::PendingImport;
+        }
+    }
+
+    /// A new version of its material is the current one from now on.
+    pub fn turn_to(&mut self, version: u32, now: Timestamp) {
+        self.current_version = Some(version);
+        self.rotations = self.rotations.saturating_add(1);
+        self.rotated_at = Some(now);
+    }
+
+    /// Whether its plan asks for a new version. While it is disabled, scheduled for deletion or a
+    /// copy of a key elsewhere the plan waits (contract, section 7.7).
+    pub fn is_due(&self, now: Timestamp) -> bool {
+        self.state == KeyState::Enabled
+            && !self.is_replica()
+            && self.rotation.is_some_and(|plan| plan.next_at <= now)
+    }
+
     /// Lets it be used again. The table has allowed it: it was disabled.
     pub fn enable(&mut self) {
         debug_assert_eq!(self.state, KeyState::Disabled);
@@ -181,6 +247,8 @@ pub enum KeyRef {
     Id(KeyId),
     /// By the name of an alias that points to it, without the prefix `alias/`.
     Alias(AliasName),
+    /// By the full name of such an alias.
+    Urn(AliasUrn),
 }
 
 impl std::fmt::Display for KeyRef {
@@ -188,6 +256,7 @@ impl std::fmt::Display for KeyRef {
         match self {
             KeyRef::Id(id) => id.fmt(f),
             KeyRef::Alias(name) => write!(f, "alias/{name}"),
+            KeyRef::Urn(urn) => urn.fmt(f),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod action;
+pub mod alias;
 pub mod audit;
 pub mod caller;
 pub mod error;
@@ -10,6 +11,8 @@ pub mod identity;
 pub mod ids;
 pub mod key;
 pub mod keystore;
+pub mod material;
 pub mod spec;
 pub mod state;
+pub mod tag;
 pub mod time;

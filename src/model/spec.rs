@@ -124,6 +124,11 @@ impl KeySpec {
 
     /// Whether finding a key, or using its private half, takes milliseconds: RSA.
     pub const fn is_slow(self) -> bool {
+        self.is_rsa()
+    }
+
+    /// Whether it is RSA of any size.
+    pub const fn is_rsa(self) -> bool {
         matches!(self, KeySpec::Rsa2048 | KeySpec::Rsa3072 | KeySpec::Rsa4096)
     }
 

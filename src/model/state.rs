@@ -123,7 +123,21 @@ const fn row(action: Action) -> Option<[Verdict; 4]> {
         Action::CreateGrant       => Some([Allow,        IsDisabled,   IsLeaving,       NeedsMaterial]),
         Action::ListGrants | Action::RevokeGrant | Action::RetireGrant
                                   => Some([Allow,        Allow,        Allow,           Allow        ]),
-        // Not about one key, or (destroying) decided by the clock instead.
+        // Tags and aliases.
+        Action::CreateTag | Action::ChangeTags | Action::DeleteTag | Action::ListTags
+        | Action::DeleteAliases | Action::ListAliases
+                                  => Some([Allow,        Allow,        Allow,           Allow        ]),
+        Action::CreateAlias | Action::MoveAlias
+                                  => Some([Allow,        Allow,        IsLeaving,       Allow        ]),
+        // Imported material and rotation.
+        Action::GetImportParameters | Action::ImportKeyMaterial
+                                  => Some([Allow,        IsDisabled,   IsLeaving,       Allow        ]),
+        Action::DeleteKeyMaterial => Some([Allow,        Allow,        IsLeaving,       NeedsMaterial]),
+        Action::RotateKeyOnDemand | Action::EnableKeyRotation | Action::UpdateRotationInterval
+        | Action::DisableKeyRotation
+                                  => Some([Allow,        IsDisabled,   IsLeaving,       NeedsMaterial]),
+        Action::GetRotationStatus => Some([Allow,        Allow,        Allow,           Allow        ]),
+        // Not about one key, or decided by the clock instead.
         Action::CreateKey | Action::ListKeys | Action::CountKeys | Action::ShowQuotas
         | Action::GenerateRandom | Action::CreateKeystore | Action::ListKeystores
         | Action::ShowKeystore | Action::EnableKeystore | Action::DisableKeystore
@@ -132,7 +146,9 @@ const fn row(action: Action) -> Option<[Verdict; 4]> {
         | Action::IssueToken | Action::ValidateToken | Action::RevokeToken
         | Action::ListProjects | Action::ListDomains | Action::ShowCatalog
         | Action::ManageIdentity | Action::ManageTokenKeys
-        | Action::DestroyKey | Action::RefuseCredential => None,
+        | Action::ListProjectTags | Action::ListKeysByTags | Action::AddDefaultKey
+        | Action::DestroyKey | Action::RotateKey | Action::ExpireKeyMaterial
+        | Action::RefuseCredential => None,
     }
 }
 

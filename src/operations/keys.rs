@@ -139,6 +139,7 @@ pub async fn describe(cx: &mut Context, key: &KeyRef) -> Result<Key> {
 pub async fn list(cx: &mut Context, filter: &Filter, offset: u64, limit: u32) -> Result<Listed> {
     cx.permit()?;
     let project = cx.project()?.id.clone();
+    let now = cx.kms().deadline_now();
     let Page { keys, total } = cx
         .kms()
         .store()
@@ -146,7 +147,7 @@ pub async fn list(cx: &mut Context, filter: &Filter, offset: u64, limit: u32) ->
             &project,
             cx.region(),
             filter,
-            cx.kms().deadline_now(),
+            now,
             i64::try_from(offset).unwrap_or(i64::MAX),
             i64::from(limit),
         )
@@ -155,7 +156,7 @@ pub async fn list(cx: &mut Context, filter: &Filter, offset: u64, limit: u32) ->
     Ok(Listed {
         keys: keys
             .into_iter()
-            .map(|row| Ok(row.open(sealing.row())?))
+            .map(|row| Ok(row.open(sealing.row())?.as_of(now)))
             .collect::<Result<_>>()?,
         total: u64::try_from(total).unwrap_or(0),
     })

@@ -3,7 +3,9 @@
 //! They never learn which dialect is speaking.
 
 pub mod agreements;
+pub mod aliases;
 pub mod ciphers;
+pub mod default_keys;
 pub mod enclaves;
 mod fit;
 pub mod grants;
@@ -11,8 +13,11 @@ pub mod identity;
 pub mod keys;
 pub mod keystores;
 pub mod macs;
+pub mod materials;
 pub mod pins;
 pub mod records;
 pub mod replicas;
+pub mod rotation;
 pub mod signatures;
+pub mod tags;
 pub mod upkeep;

@@ -1,4 +1,5 @@
-//! What time demands: keys whose day has come are destroyed, and what has ended is forgotten.
+//! What time demands: keys whose day has come are destroyed, imported material whose time is over is
+//! dropped, material is renewed by plan, and what has ended is forgotten.
 //!
 //! Each step is bounded and can be killed anywhere (threat model I-40). Any number of replicas may
 //! do this at once.
@@ -11,9 +12,13 @@ use crate::limits;
 use crate::model::action::Action;
 use crate::model::audit::Record;
 use crate::model::caller::Credential;
+use crate::model::error::Error;
+use crate::model::key::Key;
 use crate::model::time::Timestamp;
-use crate::store::StoreError;
 use crate::store::keys::Destroyed;
+use crate::store::{Sealed, StoreError};
+
+use super::{materials, rotation};
 
 /// How often upkeep looks.
 pub const EVERY: Duration = Duration::from_secs(20);
@@ -74,7 +79,8 @@ impl TimeGuard {
     }
 }
 
-/// One step of upkeep. Answers which keys it destroyed.
+/// One step of upkeep. Answers which keys it destroyed. A clock that is not believed lets nothing be
+/// destroyed or dropped, and nothing be renewed.
 ///
 /// # Errors
 /// [`StoreError`]; the next step tries again.
@@ -122,6 +128,14 @@ pub async fn step(kms: &Arc<Kms>, guard: &mut TimeGuard) -> Result<Vec<Destroyed
     // the clock is put right.
     kms.store().forget_ended_tokens(now.minus(LEAP)).await?;
 
+    let destroyed = destroy(kms, now).await?;
+    for_keys_due(kms, Due::Expiry, now).await?;
+    for_keys_due(kms, Due::Rotation, now).await?;
+    Ok(destroyed)
+}
+
+/// Destroys the keys whose day has come.
+async fn destroy(kms: &Arc<Kms>, now: Timestamp) -> Result<Vec<Destroyed>, StoreError> {
     let mut destroyed = Vec::new();
     loop {
         let gone = kms
@@ -179,6 +193,100 @@ async fn destroy_objects(kms: &Arc<Kms>, now: Timestamp) -> Result<(), StoreErro
     Ok(())
 }
 
+/// What a key may be due for, beside its destruction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Due {
+    /// Imported material whose time is over is dropped.
+    Expiry,
+    /// A new version of its material, as its plan says.
+    Rotation,
+}
+
+impl Due {
+    const fn action(self) -> Action {
+        match self {
+            Due::Expiry => Action::ExpireKeyMaterial,
+            Due::Rotation => Action::RotateKey,
+        }
+    }
+}
+
+/// Does what keys are due for, each key a change of its own with its record. Of replicas that do the
+/// same, the first to commit wins (I-34); a key that fails is told to the log and keeps no other from
+/// its turn.
+async fn for_keys_due(kms: &Kms, due: Due, now: Timestamp) -> Result<(), StoreError> {
+    let (mut done, mut passed_over) = (0, 0);
+    while done < limits::RENEWED_PER_STEP {
+        let limit = limits::RENEWED_PER_STEP - done;
+        let (rows, skip) = (number(limit), number(passed_over));
+        let page = match due {
+            Due::Expiry => {
+                kms.store()
+                    .keys_with_expired_material(now, rows, skip)
+                    .await?
+            }
+            Due::Rotation => kms.store().keys_to_rotate(now, rows, skip).await?,
+        };
+        let is_last = page.len() < limit;
+        for row in page {
+            let did = match row {
+                Ok(row) => for_key_due(kms, due, row, now).await,
+                Err(corrupt) => Err(Error::from(corrupt)),
+            };
+            match did {
+                Ok(()) => done += 1,
+                Err(Error::Unavailable(why)) => return Err(StoreError::Unavailable(why)),
+                Err(Error::Conflict) => passed_over += 1,
+                Err(error) => {
+                    passed_over += 1;
+                    kms.metrics().alarm("key-not-kept-up");
+                    let what = due.action().name();
+                    tracing::error!(?error, what, "a key is due and cannot be seen to");
+                }
+            }
+        }
+        if is_last {
+            break;
+        }
+    }
+    Ok(())
+}
+
+async fn for_key_due(kms: &Kms, due: Due, row: Sealed<Key>, now: Timestamp) -> Result<(), Error> {
+    let sealing = kms.project_key(&row.peek().project).await?;
+    // What the row says decides, now that its seal is checked.
+    let mut key = row.open(sealing.row())?;
+    let (writes, detail) = match due {
+        Due::Expiry => {
+            let (writes, dropped) = materials::expire(kms, &mut key, now).await?;
+            if dropped == 0 {
+                return Err(Error::Conflict);
+            }
+            (writes, format!("{dropped} dropped: their time is over"))
+        }
+        Due::Rotation if !key.is_due(now) => return Err(Error::Conflict),
+        Due::Rotation => {
+            let writes = rotation::by_plan(kms, &mut key, now).await?;
+            (writes, rotation::told(&key))
+        }
+    };
+    let record = Record {
+        project_id: key.project.to_string(),
+        region: key.region.to_string(),
+        key_id: key.id.to_string(),
+        revision: key.revision,
+        detail,
+        ..own_record(kms, due.action(), now)
+    };
+    kms.commit(writes, record).await?;
+    tracing::info!(key = %key.id, project = %key.project, what = due.action().name(), "kept up a key");
+    Ok(())
+}
+
+fn number(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
 /// Steps for as long as kmsd lives.
 pub async fn run(kms: Arc<Kms>) {
     let mut guard = TimeGuard::default();
@@ -222,19 +330,31 @@ async fn settle_refusals(kms: &Kms) -> Result<(), StoreError> {
 
 fn destruction_record(kms: &Kms, key: &Destroyed, now: Timestamp) -> Record {
     Record {
+        project_id: key.project_id.clone(),
+        region: key.region.clone(),
+        key_id: key.id.clone(),
+        revision: key.revision,
+        detail: "its day came".into(),
+        ..own_record(kms, Action::DestroyKey, now)
+    }
+}
+
+/// The record of something that kmsd did by itself.
+fn own_record(kms: &Kms, action: Action, now: Timestamp) -> Record {
+    Record {
         at: now,
         request_id: hex::encode(kms.env().random::<16>()),
         credential: Credential::Upkeep.describe(),
         user_id: String::new(),
         user_name: String::new(),
-        project_id: key.project_id.clone(),
+        project_id: String::new(),
         address: String::new(),
-        action: Action::DestroyKey,
-        region: key.region.clone(),
-        key_id: key.id.clone(),
-        revision: key.revision,
+        action,
+        region: String::new(),
+        key_id: String::new(),
+        revision: 0,
         outcome: "ok".into(),
-        detail: "its day came".into(),
+        detail: String::new(),
         duration_us: 0,
     }
 }

@@ -16,15 +16,19 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{MissedTickBehavior, timeout};
 
 use super::{
-    Db, Result, Sealed, Store, StoreError, Tx, audit, grants, identity, keys, keystores, on, read,
+    Db, Result, Sealed, Store, StoreError, Tx, aliases, audit, grants, identity, keys, keystores,
+    materials, on, read, tags,
 };
 use crate::limits;
+use crate::model::alias::Alias;
 use crate::model::audit::Record;
 use crate::model::grant::Grant;
 use crate::model::identity::{AccessKey, Domain, RoleAssignment, User};
-use crate::model::ids::{AccessKeyId, DomainId, HsmClusterId, ProjectId, UserId};
+use crate::model::ids::{AccessKeyId, AliasName, DomainId, HsmClusterId, KeyId, ProjectId, UserId};
 use crate::model::key::Key;
 use crate::model::keystore::Keystore;
+use crate::model::material::ImportedMaterial;
+use crate::model::tag::Tag;
 
 /// How long a record may be unflushed (threat model I-45 asks for 0.2 s at most).
 const FLUSH_AFTER: Duration = Duration::from_millis(100);
@@ -87,6 +91,52 @@ pub enum Write {
     },
     /// A grant's end.
     DeleteGrant(Box<Grant>),
+    /// A key that a cloud service has for itself, counted against no quota.
+    InsertDefaultKey {
+        /// The key.
+        key: Sealed<Key>,
+        /// Its material.
+        material: keys::SealedMaterial,
+    },
+    /// Tags of a key, in place of those of the same keys. The same change saves the key.
+    PutTags {
+        /// The key.
+        key: Box<Key>,
+        /// The tags.
+        tags: Vec<Tag>,
+    },
+    /// Tags taken from a key. The same change saves the key.
+    RemoveTags {
+        /// The key.
+        key: Box<Key>,
+        /// The tags, by their keys; those that are not there are no fault.
+        tag_keys: Vec<String>,
+    },
+    /// A new alias. The same change saves its key.
+    InsertAlias(Sealed<Alias>),
+    /// An alias that stands for another key from now on. The same change saves that key.
+    MoveAlias {
+        /// The alias as it is from now on.
+        alias: Sealed<Alias>,
+        /// The key that it stood for.
+        from: KeyId,
+    },
+    /// Aliases taken from a key. The same change saves the key.
+    DeleteAliases {
+        /// The key.
+        key: Box<Key>,
+        /// The aliases, by their names; all of them are the key's.
+        names: Vec<AliasName>,
+    },
+    /// The end of one version's bytes. The same change saves the key.
+    DropMaterial {
+        /// The key.
+        key: Box<Key>,
+        /// The version.
+        version: u32,
+    },
+    /// A material that was imported, or what has become of it. The same change saves the key.
+    SaveImported(Box<Sealed<ImportedMaterial>>),
     /// A new domain.
     InsertDomain(Sealed<Domain>),
     /// A new project, with the key that stands between the root and its keys' material.
@@ -250,6 +300,16 @@ async fn apply(tx: &mut Tx<'_>, write: &Write) -> Result<()> {
             quota,
         } => grants::insert(tx, grant, *key_revision, *quota).await,
         Write::DeleteGrant(grant) => grants::delete(tx, grant).await,
+        Write::InsertDefaultKey { key, material } => {
+            keys::insert_uncounted(tx, key, Some(material)).await
+        }
+        Write::PutTags { key, tags } => tags::put(tx, key, tags).await,
+        Write::RemoveTags { key, tag_keys } => tags::remove(tx, key, tag_keys).await,
+        Write::InsertAlias(alias) => aliases::insert(tx, alias).await,
+        Write::MoveAlias { alias, from } => aliases::move_from(tx, alias, from).await,
+        Write::DeleteAliases { key, names } => aliases::delete(tx, key, names).await,
+        Write::DropMaterial { key, version } => keys::drop_material(tx, key, *version).await,
+        Write::SaveImported(material) => materials::save(tx, material).await,
         Write::InsertDomain(domain) => identity::insert_domain(tx, domain).await,
         Write::InsertProject(project) => identity::insert_project(tx, project).await,
         Write::DeleteDomain(id) => identity::delete_domain(tx, id).await,

@@ -7,7 +7,7 @@ use crate::crypto::row::RowSeal;
 use crate::crypto::secret::Secret;
 use crate::model::audit::Record;
 use crate::model::ids::{KeyId, KeyName, KeystoreId, ProjectId, Region, UserId};
-use crate::model::key::{Filter, Key, Rotation};
+use crate::model::key::{DEFAULT_KEY_SUFFIX, Filter, Key, Rotation};
 use crate::model::keystore::DoomedObject;
 use crate::model::spec::{KeySpec, KeyUsage, Origin};
 use crate::model::state::KeyState;
@@ -81,7 +81,7 @@ impl Sealable for Key {
 const BUILT_IN: &str = "0";
 
 #[derive(sqlx::FromRow)]
-struct Row {
+pub(super) struct Row {
     project_id: String,
     region: String,
     id: String,
@@ -117,6 +117,7 @@ macro_rules! columns {
          created_at, created_by, revision, seal"
     };
 }
+pub(super) use columns;
 
 impl TryFrom<Row> for Sealed<Key> {
     type Error = StoreError;
@@ -266,7 +267,13 @@ impl Store {
                     .push_bind(now.millis());
                 query.push(")");
                 if let Some(state) = filter.state {
-                    query.push(" AND key_state = ").push_bind(state);
+                    // As `Key::as_of` tells it: without its material a key waits for import.
+                    query
+                        .push(" AND CASE WHEN key_state IN (2, 3) AND material_expires_at <= ")
+                        .push_bind(now.millis());
+                    query
+                        .push(" THEN 5 ELSE key_state END = ")
+                        .push_bind(i64::from(state));
                 }
                 if let Some(spec) = filter.spec {
                     query.push(" AND spec = ").push_bind(spec.name());
@@ -295,6 +302,24 @@ impl Store {
             .map(TryInto::try_into)
             .collect::<Result<_>>()?;
         Ok(Page { keys, total })
+    }
+
+    /// The keys that cloud services made for themselves in a project, in every region.
+    ///
+    /// # Errors
+    /// [`StoreError`] when they cannot be read.
+    pub async fn list_default_keys(&self, project: &ProjectId) -> Result<Vec<Sealed<Key>>> {
+        let rows: Vec<Row> = read!(self, db => {
+            sqlx::query_as(concat!(
+                "SELECT ", columns!(), " FROM keys \
+                 WHERE project_id = $1 AND name LIKE $2 ORDER BY created_at, id"
+            ))
+            .bind(project.as_str())
+            .bind(format!("%{DEFAULT_KEY_SUFFIX}"))
+            .fetch_all(db)
+            .await
+        })?;
+        rows.into_iter().map(TryInto::try_into).collect()
     }
 
     /// How many keys a project has in a region, without those whose day has come.
@@ -360,6 +385,79 @@ impl Store {
             .await
         })?;
         row.map(sealed_material).transpose()
+    }
+
+    /// Whether a key is still as it was read.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be read.
+    pub async fn is_unchanged(&self, key: &Key) -> Result<bool> {
+        let (count,): (i64,) = read!(self, db => {
+            sqlx::query_as(
+                "SELECT COUNT(*) FROM keys \
+                 WHERE project_id = $1 AND region = $2 AND id = $3 AND revision = $4",
+            )
+            .bind(key.project.as_str())
+            .bind(key.region.as_str())
+            .bind(key.id.as_str())
+            .bind(key.revision)
+            .fetch_one(db)
+            .await
+        })?;
+        Ok(count > 0)
+    }
+
+    /// At most `limit` keys whose plan asks for a new version of their material, the longest overdue
+    /// first, without the first `skip`. Each by itself: a corrupt row must not keep others from
+    /// theirs.
+    ///
+    /// # Errors
+    /// [`StoreError`] when they cannot be read.
+    pub async fn keys_to_rotate(
+        &self,
+        now: Timestamp,
+        limit: i64,
+        skip: i64,
+    ) -> Result<Vec<Result<Sealed<Key>>>> {
+        let rows: Vec<Row> = read!(self, db => {
+            sqlx::query_as(concat!(
+                "SELECT ", columns!(), " FROM keys WHERE rotate_at <= $1 AND key_state = 2 \
+                 AND (primary_region IS NULL OR primary_region = region) \
+                 ORDER BY rotate_at, project_id, region, id LIMIT $2 OFFSET $3"
+            ))
+            .bind(now.millis())
+            .bind(limit)
+            .bind(skip)
+            .fetch_all(db)
+            .await
+        })?;
+        Ok(rows.into_iter().map(TryInto::try_into).collect())
+    }
+
+    /// At most `limit` keys that hold material whose time is over, in the same way.
+    ///
+    /// # Errors
+    /// [`StoreError`] when they cannot be read.
+    pub async fn keys_with_expired_material(
+        &self,
+        now: Timestamp,
+        limit: i64,
+        skip: i64,
+    ) -> Result<Vec<Result<Sealed<Key>>>> {
+        let rows: Vec<Row> = read!(self, db => {
+            sqlx::query_as(concat!(
+                "SELECT ", columns!(), " FROM keys WHERE (project_id, region, id) IN ( \
+                     SELECT project_id, region, key_id FROM imported_materials \
+                     WHERE expires_at <= $1) \
+                 ORDER BY project_id, region, id LIMIT $2 OFFSET $3"
+            ))
+            .bind(now.millis())
+            .bind(limit)
+            .bind(skip)
+            .fetch_all(db)
+            .await
+        })?;
+        Ok(rows.into_iter().map(TryInto::try_into).collect())
     }
 
     /// Destroys at most `limit` keys whose day has come, in one transaction with `record`'s audit
@@ -498,8 +596,11 @@ fn sealed_material((version, epoch, sealed, created_at): MaterialRow) -> Result<
 const OVERWRITTEN: [u8; 128] = [0; 128];
 
 /// What goes with a key, and then the key: project, region and id are the arguments of each.
-const DESTRUCTION: [&str; 3] = [
+const DESTRUCTION: [&str; 6] = [
     "DELETE FROM grants WHERE project_id = $1 AND region = $2 AND key_id = $3",
+    "DELETE FROM key_tags WHERE project_id = $1 AND region = $2 AND key_id = $3",
+    "DELETE FROM aliases WHERE project_id = $1 AND region = $2 AND key_id = $3",
+    "DELETE FROM imported_materials WHERE project_id = $1 AND region = $2 AND key_id = $3",
     "DELETE FROM key_versions WHERE project_id = $1 AND region = $2 AND key_id = $3",
     "DELETE FROM keys WHERE project_id = $1 AND region = $2 AND id = $3",
 ];
@@ -530,13 +631,46 @@ pub(super) async fn insert_material(
     Ok(())
 }
 
+/// Stores a key and counts it against its project's quota, if there is one.
+/// Drops one version's bytes, overwritten first as [`destroy`] does.
+pub(super) async fn drop_material(tx: &mut Tx<'_>, key: &Key, version: u32) -> Result<()> {
+    on!(tx, conn => {
+        sqlx::query(
+            "UPDATE key_versions SET sealed = $5 \
+             WHERE project_id = $1 AND region = $2 AND key_id = $3 AND version = $4",
+        )
+        .bind(key.project.as_str())
+        .bind(key.region.as_str())
+        .bind(key.id.as_str())
+        .bind(i64::from(version))
+        .bind(OVERWRITTEN.as_slice())
+        .execute(conn)
+        .await
+        .map(|_| ())
+    })?;
+    on!(tx, conn => {
+        sqlx::query(
+            "DELETE FROM key_versions \
+             WHERE project_id = $1 AND region = $2 AND key_id = $3 AND version = $4",
+        )
+        .bind(key.project.as_str())
+        .bind(key.region.as_str())
+        .bind(key.id.as_str())
+        .bind(i64::from(version))
+        .execute(conn)
+        .await
+        .map(|_| ())
+    })?;
+    Ok(())
+}
+
 pub(super) async fn insert(
     tx: &mut Tx<'_>,
-    key: &Sealed<Key>,
+    sealed: &Sealed<Key>,
     material: Option<&SealedMaterial>,
     quota: Option<i64>,
 ) -> Result<()> {
-    let Sealed { value: key, seal } = key;
+    let key = &sealed.value;
     let counted = on!(tx, conn => {
         sqlx::query(
             "INSERT INTO project_usage (project_id, region, key_count) VALUES ($1, $2, 1) \
@@ -556,6 +690,16 @@ pub(super) async fn insert(
     if !key.keystore.is_built_in() {
         keystores::count_in(tx, &key.project, &key.region, &key.keystore).await?;
     }
+    insert_uncounted(tx, sealed, material).await
+}
+
+/// Stores a key that counts against no quota: a default key.
+pub(super) async fn insert_uncounted(
+    tx: &mut Tx<'_>,
+    sealed: &Sealed<Key>,
+    material: Option<&SealedMaterial>,
+) -> Result<()> {
+    let Sealed { value: key, seal } = sealed;
     on!(tx, conn => {
         sqlx::query(concat!(
             "INSERT INTO keys (", columns!(), ") \

@@ -19,6 +19,7 @@ use crate::crypto::row::RowSeal;
 use crate::crypto::secret::Secret;
 use crate::limits;
 
+pub mod aliases;
 pub mod audit;
 mod commit;
 pub mod deployment;
@@ -26,6 +27,8 @@ pub mod grants;
 pub mod identity;
 pub mod keys;
 pub mod keystores;
+mod materials;
+pub mod tags;
 
 pub use commit::{Durability, Write};
 
@@ -38,6 +41,9 @@ pub enum StoreError {
     /// Another row has this id or name.
     #[error("it exists already")]
     AlreadyExists,
+    /// Another alias has this name.
+    #[error("the alias exists already")]
+    AliasTaken,
     /// The project has as many keys as it may.
     #[error("the key quota is used up")]
     QuotaReached,

@@ -375,7 +375,7 @@ async fn encrypting_anew_takes_a_grant_for_each_half(db: Db) {
     let record = server.records().await.pop().unwrap();
     let owner = &cast.alice.project;
     assert!(
-        record.detail.contains(&format!("of project {owner}")),
+        record.detail.contains(&format!("key of {owner}")),
         "{}",
         record.detail
     );
@@ -837,13 +837,13 @@ async fn a_key_of_others_tells_whose_it_is_and_the_record_too(db: Db) {
             "describe-key",
             &named,
             "ok",
-            format!("by grant {grant} of project {owner}"),
+            format!("key of {owner}; by grant {grant}"),
         ),
         (
             "encrypt-data",
             &body,
             "not-granted",
-            format!("a key of project {owner}"),
+            format!("key of {owner}"),
         ),
     ] {
         who.call(server, call, body.clone()).await;

@@ -1,11 +1,16 @@
+mod aliases;
 mod bad_input;
 mod ciphers;
+mod default_keys;
 mod enclaves;
 mod grants;
 mod identity;
 mod keys;
 pub mod keystores;
 mod lists;
+mod materials;
 mod records;
 mod replicas;
+mod rotation;
 mod signatures;
+mod tags;

@@ -44,6 +44,20 @@ const fn uses(
     KeyCall { spec, ..usual }
 }
 
+/// A call on a key whose material is imported. In states other than 5 it has some.
+const fn external(
+    action: Action,
+    name: &'static str,
+    state: &'static str,
+    body: fn(&str) -> Value,
+) -> KeyCall {
+    let usual = call(action, name, Some(state), body);
+    KeyCall {
+        spec: "AES_256 external",
+        ..usual
+    }
+}
+
 /// What looks like a ciphertext of a key: magic, version, suite, flags, key version and key id of
 /// the format, then nothing but zeros.
 fn forged(key: &str) -> Vec<u8> {
@@ -407,6 +421,102 @@ pub const KEY_CALLS: &[KeyCall] = &[
         "retire-grant",
         Some("2"),
         |key| json!({ "key_id": key, "grant_id": NO_GRANT }),
+    ),
+    // Tags and aliases.
+    call(
+        Action::CreateTag,
+        "{key_id}/tags",
+        Some("2"),
+        |key| json!({ "key_id": key, "tag": { "key": "env", "value": "prod" } }),
+    ),
+    call(
+        Action::ChangeTags,
+        "{key_id}/tags/action",
+        Some("2"),
+        |key| json!({ "key_id": key, "action": "create", "tags": [{ "key": "env" }] }),
+    ),
+    call(
+        Action::DeleteTag,
+        "DELETE {key_id}/tags/{key}",
+        Some("2"),
+        |key| json!({ "key_id": key, "key": "a b/c" }),
+    ),
+    call(Action::ListTags, "GET {key_id}/tags", Some("2"), named),
+    read(Action::ListProjectTags, "GET tags"),
+    call(
+        Action::ListKeysByTags,
+        "resource_instances/action",
+        None,
+        |_| json!({ "action": "filter" }),
+    ),
+    call(
+        Action::CreateAlias,
+        "aliases",
+        Some("2"),
+        |key| json!({ "key_id": key, "alias": format!("alias/{key}") }),
+    ),
+    call(Action::ListAliases, "GET aliases", Some("2"), named),
+    call(
+        Action::MoveAlias,
+        "alias/associate",
+        Some("2"),
+        |key| json!({ "alias": format!("alias/{key}"), "target_key_id": key }),
+    ),
+    call(
+        Action::DeleteAliases,
+        "DELETE aliases",
+        Some("2"),
+        |key| json!({ "key_id": key, "aliases": [format!("alias/{key}")] }),
+    ),
+    // Imported material and rotation.
+    external(
+        Action::GetImportParameters,
+        "get-parameters-for-import",
+        "5",
+        |key| json!({ "key_id": key, "wrapping_algorithm": "RSAES_OAEP_SHA_256" }),
+    ),
+    external(
+        Action::ImportKeyMaterial,
+        "import-key-material",
+        "5",
+        |key| {
+            json!({
+                "key_id": key,
+                "import_token": base64(&[1; 1200]),
+                "encrypted_key_material": base64(&[1; 256]),
+            })
+        },
+    ),
+    external(
+        Action::DeleteKeyMaterial,
+        "delete-imported-key-material",
+        "2",
+        named,
+    ),
+    external(Action::RotateKeyOnDemand, "rotate-on-demand", "2", named),
+    call(
+        Action::EnableKeyRotation,
+        "enable-key-rotation",
+        Some("2"),
+        named,
+    ),
+    call(
+        Action::UpdateRotationInterval,
+        "update-key-rotation-interval",
+        Some("2"),
+        |key| json!({ "key_id": key, "rotation_interval": 90 }),
+    ),
+    call(
+        Action::DisableKeyRotation,
+        "disable-key-rotation",
+        Some("2"),
+        named,
+    ),
+    call(
+        Action::GetRotationStatus,
+        "get-key-rotation-status",
+        Some("2"),
+        named,
     ),
     read(Action::CountKeys, "GET user-instances"),
     read(Action::ShowQuotas, "GET user-quotas"),

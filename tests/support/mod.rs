@@ -10,12 +10,14 @@ use kmsd::config::{Config, Flags};
 use kmsd::crypto::hash::sha256;
 use kmsd::crypto::secret::Secret;
 use kmsd::env::{Clock, Entropy, Env};
-use kmsd::kms::{Kms, Purpose};
+use kmsd::kms::{Context, Kms, Purpose};
 use kmsd::model::action::Action;
 use kmsd::model::audit::Record;
+use kmsd::model::caller::{Caller, Credential, Scope};
 use kmsd::model::grant::{Grant, GrantOperation, Grantee, Vouched};
 use kmsd::model::identity::{Project, Role};
 use kmsd::model::ids::{DisplayName, GrantId, KeyId, Region, UserId};
+use kmsd::model::key::Key;
 use kmsd::model::time::Timestamp;
 use kmsd::operations::identity::manage::{self, NewAccessKey, NewAccount};
 use kmsd::server::Server;
@@ -24,6 +26,7 @@ use serde_json::{Value, json};
 
 pub mod calls;
 pub mod enclave;
+pub mod imports;
 pub mod openapi;
 pub mod pages;
 pub mod process;
@@ -169,6 +172,7 @@ pub struct TestServer {
     http: reqwest::Client,
     server: Server,
     folder: tempfile::TempDir,
+    database: String,
 }
 
 /// An answer, read to its end and held against openapi.yaml.
@@ -255,6 +259,7 @@ impl TestServer {
             http: reqwest::Client::builder().no_proxy().build().unwrap(),
             server,
             folder,
+            database: url,
         };
         this.token = this.log_in(&this.account).await;
         this
@@ -385,6 +390,14 @@ impl TestServer {
     pub async fn key_for(&self, call: &calls::KeyCall, state: &str, name: &str) -> String {
         // Calls give their names, which are not always names of keys.
         let name = &name.replace([' ', '{', '}'], "_");
+        if call.spec == "AES_256 external" {
+            let key = match state {
+                "5" => self.create(name, json!({ "origin": "external" })).await,
+                _ => self.external(name).await,
+            };
+            self.drive(&key, state).await;
+            return key;
+        }
         if state == "5" || call.spec == "AES_256" {
             return self.key_in(state, name).await;
         }
@@ -397,6 +410,31 @@ impl TestServer {
     pub async fn body_for(&self, call: &calls::KeyCall, key: &str) -> Value {
         let mut body = (call.body)(key);
         let made = match call.name {
+            "DELETE {key_id}/tags/{key}" => {
+                let tag = json!({ "key_id": key, "tag": { "key": body["key"] } });
+                self.call("{key_id}/tags", tag).await.ok(204);
+                return body;
+            }
+            "alias/associate" => {
+                let holder = self.create(&format!("holder-{key}"), json!({})).await;
+                let alias = json!({ "key_id": holder, "alias": body["alias"] });
+                self.call("aliases", alias).await.ok(201);
+                return body;
+            }
+            "DELETE aliases" => {
+                // A key that is leaving takes no alias, but it keeps those that it has.
+                let leaving = self.state(key).await == "4";
+                let named = json!({ "key_id": key });
+                if leaving {
+                    self.call("cancel-key-deletion", named).await.ok(200);
+                }
+                let alias = json!({ "key_id": key, "alias": body["aliases"][0] });
+                self.call("aliases", alias).await.ok(201);
+                if leaving {
+                    self.drive(key, "4").await;
+                }
+                return body;
+            }
             "decrypt-data" | "re-encrypt" => {
                 {
                     self.call(
@@ -429,6 +467,21 @@ impl TestServer {
             }
             "revoke-grant" | "retire-grant" => {
                 body["grant_id"] = json!(self.plant_grant(key).await);
+                return body;
+            }
+            "import-key-material" => {
+                let fits = self.import_body(key, &imports::FURTHER).await;
+                return fits.unwrap_or(body);
+            }
+            "rotate-on-demand" => {
+                if self.state(key).await == "2" {
+                    self.import(key, &imports::FURTHER, json!({})).await.ok(200);
+                }
+                return body;
+            }
+            "update-key-rotation-interval" | "disable-key-rotation" => {
+                self.call("enable-key-rotation", json!({ "key_id": key }))
+                    .await;
                 return body;
             }
             _ => return body,
@@ -512,6 +565,63 @@ impl TestServer {
         found["key_info"]["key_state"].as_str().unwrap().to_owned()
     }
 
+    /// A key's row, as it stands.
+    pub async fn row(&self, key: &str) -> Key {
+        let project = &self.account.project.id;
+        let region = self.kms.config().home_region();
+        let id = KeyId::parse(key).unwrap();
+        let row = self.kms.store().find_key(project, region, &id).await;
+        let sealing = self.kms.project_key(project).await.unwrap();
+        row.unwrap().unwrap().open(sealing.row()).unwrap()
+    }
+
+    /// Changes a key's row as no call does; its seal fits.
+    pub async fn alter(&self, key: &str, change: impl FnOnce(&mut Key)) {
+        let mut key = self.row(key).await;
+        change(&mut key);
+        let write = self.kms.saved(&mut key).await.unwrap();
+        self.write(vec![write]).await;
+    }
+
+    /// Writes to the database behind the back of every call.
+    pub async fn write(&self, writes: Vec<Write>) {
+        let by_the_test = Record::of_refusal(
+            self.kms.now(),
+            String::new(),
+            None,
+            String::new(),
+            "by-the-test",
+            String::new(),
+        );
+        self.kms.commit(writes, by_the_test).await.unwrap();
+    }
+
+    /// A call by an administrator of the first account's project that no route leads to.
+    pub fn context(&self, action: Action) -> Context {
+        let name = DisplayName::parse(self.account.user.as_str()).unwrap();
+        let project = self.account.project.clone();
+        let caller = Caller {
+            credential: Credential::Token("none".into()),
+            user: UserId::parse(self.account.user.as_str()).unwrap(),
+            user_name: name.clone(),
+            domain: project.domain.clone(),
+            domain_name: name.clone(),
+            scope: Scope::Project(Box::new(project), Box::new(name)),
+            roles: vec![Role::KmsAdministrator],
+            access_key: None,
+            issued_at: START,
+            expires_at: None,
+            address: None,
+        };
+        Context::new(
+            self.kms.clone(),
+            Arc::new(caller),
+            action,
+            self.kms.config().home_region().clone(),
+            self.kms.now(),
+        )
+    }
+
     /// A project token of an account.
     pub async fn log_in(&self, account: &Account) -> String {
         let answer = self.try_log_in(password_login(account)).await;
@@ -557,6 +667,21 @@ impl TestServer {
             project: self.account.project.clone(),
             access_key: String::new(),
             secret_key: String::new(),
+        }
+    }
+
+    /// Does something to the database behind kmsd's back.
+    pub async fn execute(&self, sql: &str) {
+        use sqlx::Connection;
+        let sql = sqlx::AssertSqlSafe(sql.to_owned());
+        if self.database.starts_with("sqlite:") {
+            let mut db = sqlx::SqliteConnection::connect(&self.database)
+                .await
+                .unwrap();
+            sqlx::query(sql).execute(&mut db).await.unwrap();
+        } else {
+            let mut db = sqlx::PgConnection::connect(&self.database).await.unwrap();
+            sqlx::query(sql).execute(&mut db).await.unwrap();
         }
     }
 

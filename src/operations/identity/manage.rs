@@ -651,7 +651,15 @@ async fn domain_named(kms: &Kms, name: &str) -> Result<Domain> {
         .ok_or_else(missing)
 }
 
-async fn project_named(kms: &Kms, domain: &str, name: &str) -> Result<Project> {
+/// The project of a name in a domain.
+///
+/// # Errors
+/// [`ManageError::NotFound`].
+pub(in crate::operations) async fn project_named(
+    kms: &Kms,
+    domain: &str,
+    name: &str,
+) -> Result<Project> {
     let missing = || ManageError::NotFound(format!("project {name} in domain {domain}"));
     let domain = domain_named(kms, domain).await?;
     let parsed = DisplayName::parse(name).map_err(|_| missing())?;

@@ -1,0 +1,29 @@
+-- What people stick to keys: tags, which find them, and aliases, which stand for their ids. Both are
+-- ordered and compared by their bytes, on both databases alike.
+
+-- One value for each tag key of a key. Tags decide nothing, so they have no row seal. Whoever writes
+-- one counts up its key's revision, which keeps their number exact.
+CREATE TABLE key_tags (
+    project_id TEXT NOT NULL,
+    region     TEXT NOT NULL,
+    key_id     TEXT NOT NULL,
+    tag_key    TEXT COLLATE "C" NOT NULL,
+    tag_value  TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (project_id, region, key_id, tag_key),
+    FOREIGN KEY (project_id, region, key_id) REFERENCES keys (project_id, region, id)
+);
+CREATE INDEX key_tags_by_tag ON key_tags (project_id, region, tag_key, tag_value, key_id);
+
+-- An alias decides which key is used, so its row is sealed. Its name has no alias/ in front.
+CREATE TABLE aliases (
+    project_id TEXT NOT NULL,
+    region     TEXT NOT NULL,
+    name       TEXT COLLATE "C" NOT NULL,
+    key_id     TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL,
+    seal       BYTEA NOT NULL,
+    PRIMARY KEY (project_id, region, name),
+    FOREIGN KEY (project_id, region, key_id) REFERENCES keys (project_id, region, id)
+);
+CREATE INDEX aliases_by_key ON aliases (project_id, region, key_id, name);

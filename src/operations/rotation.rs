@@ -1,0 +1,203 @@
+//! Renewing a key's material: by plan, and on demand. Old versions stay for decryption.
+
+use crate::crypto::material::Material;
+use crate::kms::{Context, Kms, material_kind};
+use crate::model::error::{Error, Result, Unrotatable};
+use crate::model::ids::KeystoreId;
+use crate::model::key::{Key, KeyRef, ROTATION_DAYS, Rotation};
+use crate::model::material::ImportedMaterial;
+use crate::model::spec::{Family, Origin};
+use crate::model::time::Timestamp;
+use crate::store::Write;
+
+/// Has a key's material renewed every so many days from now on.
+///
+/// # Errors
+/// [`Error::CannotRotate`]; [`Error::RotationIsOn`]; [`Error::Invalid`] when the days are out of
+/// range.
+pub async fn enable(cx: &mut Context, key: &KeyRef, days: u32) -> Result<Key> {
+    must_be_a_period(days)?;
+    let mut key = cx.key(key).await?;
+    must_rotate_by_plan(&key)?;
+    if key.rotation.is_some() {
+        return Err(Error::RotationIsOn);
+    }
+    key.rotation = Some(Rotation::starting(cx.now(), days));
+    cx.note(format!("every {days} days"));
+    cx.save(&mut key).await?;
+    Ok(key)
+}
+
+/// Changes the period; the new one begins now.
+///
+/// # Errors
+/// [`Error::CannotRotate`]; [`Error::RotationIsOff`]; [`Error::Invalid`] when the days are out of
+/// range.
+pub async fn set_interval(cx: &mut Context, key: &KeyRef, days: u32) -> Result<Key> {
+    must_be_a_period(days)?;
+    let mut key = cx.key(key).await?;
+    must_rotate_by_plan(&key)?;
+    if key.rotation.is_none() {
+        return Err(Error::RotationIsOff);
+    }
+    key.rotation = Some(Rotation::starting(cx.now(), days));
+    cx.note(format!("every {days} days"));
+    cx.save(&mut key).await?;
+    Ok(key)
+}
+
+/// Ends the plan. What was renewed stays.
+///
+/// # Errors
+/// [`Error::CannotRotate`]; [`Error::RotationIsOff`].
+pub async fn disable(cx: &mut Context, key: &KeyRef) -> Result<Key> {
+    let mut key = cx.key(key).await?;
+    must_rotate_by_plan(&key)?;
+    if key.rotation.take().is_none() {
+        return Err(Error::RotationIsOff);
+    }
+    cx.save(&mut key).await?;
+    Ok(key)
+}
+
+/// Reads the plan, and what was imported and is there.
+///
+/// # Errors
+/// [`Error::KeyNotFound`].
+pub async fn status(cx: &mut Context, key: &KeyRef) -> Result<(Key, Vec<ImportedMaterial>)> {
+    let key = cx.key(key).await?;
+    let now = cx.kms().deadline_now();
+    let mut materials = match key.origin {
+        Origin::External => cx.kms().imported_materials(&key).await?,
+        Origin::Kms => Vec::new(),
+    };
+    materials.retain(|material| material.is_there(now));
+    Ok((key, materials))
+}
+
+/// Renews a key's material now: what was imported further becomes current, or kmsd makes a new
+/// version. The plan stays as it is. `origins` says of which keys the dialect renews material so.
+///
+/// # Errors
+/// [`Error::CannotRotate`].
+pub async fn on_demand(cx: &mut Context, key: &KeyRef, origins: &[Origin]) -> Result<Key> {
+    let mut key = cx.key(key).await?;
+    if !origins.contains(&key.origin) {
+        return Err(Error::CannotRotate(match key.origin {
+            Origin::Kms => Unrotatable::NotExternal,
+            Origin::External => Unrotatable::External,
+        }));
+    }
+    must_be_symmetric(&key)?;
+    must_be_here(&key)?;
+    let (kms, now) = (cx.kms().clone(), cx.kms().deadline_now());
+    let writes = match key.origin {
+        Origin::Kms => renew(&kms, &mut key, now).await?,
+        Origin::External => promote(&kms, &mut key, now).await?,
+    };
+    cx.note(told(&key));
+    cx.change(&key, writes);
+    Ok(key)
+}
+
+/// What it takes to renew a key as its plan says. The next period begins now.
+///
+/// # Errors
+/// [`Error::Internal`], [`Error::Unavailable`].
+pub(super) async fn by_plan(kms: &Kms, key: &mut Key, now: Timestamp) -> Result<Vec<Write>> {
+    key.rotation = key.rotation.map(|plan| Rotation::starting(now, plan.days));
+    renew(kms, key, now).await
+}
+
+/// The words of an audit record.
+pub(super) fn told(key: &Key) -> String {
+    format!("to version {}", key.current_version.unwrap_or_default())
+}
+
+/// kmsd makes another version, which becomes current.
+async fn renew(kms: &Kms, key: &mut Key, now: Timestamp) -> Result<Vec<Write>> {
+    let version = super::ciphers::current(key)?.saturating_add(1);
+    let material = Material::generate(material_kind(key.spec), kms.env().entropy())
+        .map_err(|error| Error::Internal(format!("material of key {}: {error}", key.id)))?;
+    turn(kms, key, version, Some(&material), now).await
+}
+
+/// The imported material that waits becomes current.
+async fn promote(kms: &Kms, key: &mut Key, now: Timestamp) -> Result<Vec<Write>> {
+    let mut materials = kms.imported_materials(key).await?;
+    let at = materials
+        .iter()
+        .position(|material| material.waits() && material.is_there(now))
+        .ok_or(Error::CannotRotate(Unrotatable::NothingWaits))?;
+    materials[at].in_use_since = Some(now);
+    // Its end counts from now on, with those of the others.
+    key.settle(&materials, now);
+    let promoted = kms.saved_material(&materials[at]).await?;
+    let mut writes = turn(kms, key, materials[at].version, None, now).await?;
+    writes.push(promoted);
+    Ok(writes)
+}
+
+/// The one place where a version becomes the current one: the key is saved, with the material if it
+/// is new. The save comes first, so that of two who do the same one stops there.
+async fn turn(
+    kms: &Kms,
+    key: &mut Key,
+    version: u32,
+    material: Option<&Material>,
+    now: Timestamp,
+) -> Result<Vec<Write>> {
+    key.turn_to(version, now);
+    let mut writes = vec![kms.saved(key).await?];
+    if let Some(material) = material {
+        writes.push(Write::InsertMaterial {
+            key: Box::new(key.clone()),
+            material: kms.seal_material(key, version, material, now).await?,
+        });
+    }
+    Ok(writes)
+}
+
+fn must_be_a_period(days: u32) -> Result<()> {
+    if ROTATION_DAYS.contains(&days) {
+        return Ok(());
+    }
+    Err(Error::invalid(
+        "rotation_interval",
+        format!(
+            "must be {} to {} days",
+            ROTATION_DAYS.start(),
+            ROTATION_DAYS.end()
+        ),
+    ))
+}
+
+/// Only symmetric keys whose material kmsd made and holds itself (contract, section 5.3).
+fn must_rotate_by_plan(key: &Key) -> Result<()> {
+    if key.origin == Origin::External {
+        return Err(Error::CannotRotate(Unrotatable::External));
+    }
+    must_be_symmetric(key)?;
+    must_be_here(key)
+}
+
+/// Whether a key is of a kind that can have more than one version.
+pub(super) fn must_be_symmetric(key: &Key) -> Result<()> {
+    Err(Error::CannotRotate(match key.spec.family() {
+        Family::Symmetric => return Ok(()),
+        Family::Mac => Unrotatable::Mac,
+        Family::Asymmetric if key.spec.is_rsa() => Unrotatable::Rsa,
+        Family::Asymmetric => Unrotatable::Asymmetric,
+    }))
+}
+
+/// Whether its versions are made here and not elsewhere.
+fn must_be_here(key: &Key) -> Result<()> {
+    if key.keystore != KeystoreId::built_in() {
+        return Err(Error::CannotRotate(Unrotatable::InKeystore));
+    }
+    if key.is_replica() {
+        return Err(Error::CannotRotate(Unrotatable::Replica));
+    }
+    Ok(())
+}
