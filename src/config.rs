@@ -118,6 +118,10 @@ pub enum LogFormat {
 pub struct Limits {
     /// Keys that a project may have in a region.
     pub keys_per_project: u64,
+    /// Access points that a project may have in a region.
+    pub access_points_per_project: u64,
+    /// Policies of capsules that a project may have in a region.
+    pub key_policies_per_project: u64,
     /// Calls that a project may make in a second (threat model I-50).
     pub calls_per_second: u32,
     /// Refused credentials of one source in a minute, beyond which it waits (I-9).
@@ -130,6 +134,8 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             keys_per_project: 100_000,
+            access_points_per_project: 1000,
+            key_policies_per_project: 1000,
             calls_per_second: 0,
             refusals_per_minute: 60,
             connections: 10_000,

@@ -141,3 +141,15 @@ pub const ALIASES_PER_KEY: usize = 50;
 
 /// Aliases that one page shows (contract, section 7.5).
 pub const ALIAS_ROWS: u32 = 100;
+/// Access points that one policy of capsules may name: each is looked up at every use.
+pub const ACCESS_POINTS_PER_POLICY: usize = 100;
+
+/// Rows of a page of access points or key policies at most, and when the caller names no limit
+/// (contract, section 7.5).
+pub const KEYSPACE_PAGE: (u32, u32) = (100, 50);
+
+/// Characters of a capsule in Base64: the largest, with a policy of its own, has 5,300.
+pub const CAPSULE_CHARACTERS: usize = 8192;
+
+/// How far ahead an attestation by signature may end: who overhears one can use it until then.
+pub const ATTESTATION_AHEAD: Duration = Duration::from_secs(15 * 60);

@@ -95,6 +95,10 @@ async fn every_call_on_keys_leaves_its_record(db: Db) {
         let before = count(&server).await;
         let answer = server.call(call.name, sent.clone()).await;
         let body = answer.done();
+        let named = |member: &str| {
+            let id = sent[member].as_str().or(body[member].as_str());
+            id.unwrap_or_default().to_owned()
+        };
         let record = the_new_record(&server, before, call.name).await;
         let mut expected = expected(&server, call.action, &answer).await;
         if call.needs.is_some() || call.action == Action::CreateKey {
@@ -158,6 +162,16 @@ async fn every_call_on_keys_leaves_its_record(db: Db) {
             Action::RotateKeyOnDemand => "to version 2".into(),
             Action::EnableKeyRotation => "every 365 days".into(),
             Action::UpdateRotationInterval => "every 90 days".into(),
+            Action::CreateAccessPoint
+            | Action::EnableAccessPoint
+            | Action::DisableAccessPoint
+            | Action::GetAccessPointPrivateKey
+            | Action::DeleteAccessPoint => format!("access point {}", named("access_point_id")),
+            Action::DecryptDatakeyCapsule => format!("access point {}", named("instance_id")),
+            Action::CreateKeyPolicy
+            | Action::ShowKeyPolicy
+            | Action::UpdateKeyPolicy
+            | Action::DeleteKeyPolicy => format!("key policy {}", named("policy_id")),
             _ => String::new(),
         };
         assert_eq!(record, expected, "{}", call.name);

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::support::calls::{self, KEY_CALLS, KEYSTORES, KeyCall, name_of};
 use crate::support::openapi::{DOCUMENT, METHODS, check_schema, operations, resolve};
-use crate::support::{Db, TestServer, on_both};
+use crate::support::{Db, TestServer, keyspace, on_both};
 
 on_both!(
     every_example_request_is_answered_as_its_example_says,
@@ -400,6 +400,20 @@ async fn every_example_request_is_answered_as_its_example_says(db: Db) {
             let shown = json!({ "key_id": key, "alias": body["alias"] });
             server.call("aliases", shown).await.ok(201);
         }
+        if call.starts_with("datakey-capsule/") {
+            // Nor are its access point and policy anybody's.
+            body = server.body_for(known(call), &key).await;
+        }
+        if call == "key-policies" || call == "PUT key-policies/{policy_id}" {
+            let point = keyspace::Custom::create(&server).await;
+            let named = example["policy"].as_str().unwrap();
+            let policy = named.replace("71b0c2d4-5a8e-4e93-b6f7-2c9d1e40a835", &point.id);
+            let own = server.body_for(known(call), "").await;
+            body["policy"] = json!(policy);
+            if call != "key-policies" {
+                body["policy_id"] = own["policy_id"].clone();
+            }
+        }
         if call == "describe-key" {
             server
                 .call(
@@ -416,6 +430,10 @@ async fn every_example_request_is_answered_as_its_example_says(db: Db) {
         let answered = answer.done();
         let status = answer.status.to_string();
         let shown = &operation["responses"][status]["content"]["application/json"]["example"];
+        if answer.text.is_empty() {
+            assert!(shown.is_null(), "{call}: an example of no body");
+            continue;
+        }
         check_like_example(&server, call, &key, &answered, shown);
     }
     assert!(replayed >= 11, "only {replayed} operations were found");
@@ -466,7 +484,17 @@ fn check_like_example(server: &TestServer, call: &str, key: &str, answered: &Val
         | "create-grant"
         | "list-grants"
         | "list-retirable-grants"
-        | "get-parameters-for-import" => {
+        | "get-parameters-for-import"
+        // Nor the ids and times of what was made for the example.
+        | "datakey-capsule/create"
+        | "datakey-capsule/decrypt"
+        | "access-points"
+        | "GET access-points"
+        | "access-points/{access_point_id}/get-privatekey"
+        | "key-policies"
+        | "GET key-policies"
+        | "GET key-policies/{policy_id}"
+        | "PUT key-policies/{policy_id}" => {
             let members = |value: &Value| -> Vec<String> {
                 value.as_object().unwrap().keys().cloned().collect()
             };

@@ -121,7 +121,27 @@ fn one_process_serves_a_sqlite_file_and_others_may_look() {
     );
     let (succeeded, said) = iam(&["iam", "domain", "remove", "acme"]);
     assert!(succeeded, "{said}");
-    let (_, trail) = iam(&["audit", "tail", "-n", "2"]);
+    let project = ["--project", "home-region-1", "--domain", "kmsd"];
+    let add = [&["iam", "default-key", "add", "obs"][..], &project].concat();
+    let (succeeded, said) = iam(&add);
+    assert!(succeeded && said.contains("added default key"), "{said}");
+    let (succeeded, said) = iam(&add);
+    assert!(!succeeded && said.contains("exists already"), "{said}");
+    let (succeeded, said) = iam(&[&["iam", "default-key", "list"][..], &project].concat());
+    assert!(succeeded && said.contains("obs/default"), "{said}");
+    let remove = [
+        "iam",
+        "project",
+        "remove",
+        "home-region-1",
+        "--domain",
+        "kmsd",
+    ];
+    let (succeeded, said) = iam(&remove);
+    assert!(!succeeded && said.contains("default keys stay"), "{said}");
+    let (_, trail) = iam(&["audit", "tail", "-n", "3"]);
+    assert!(trail.contains("AddDefaultKey"), "{trail}");
+    let (_, trail) = iam(&["audit", "tail", "-n", "4"]);
     assert!(
         trail.contains("add domain acme") && trail.contains("remove domain acme"),
         "{trail}"

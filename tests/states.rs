@@ -79,6 +79,9 @@ const TABLE: &[(Action, [Cell; 4])] = &[
     (Action::UpdateRotationInterval, [Ok,            No("KMS.0209"),  No("KMS.0210"),  No("KMS.0312") ]),
     (Action::DisableKeyRotation,   [Ok,              No("KMS.0209"),  No("KMS.0210"),  No("KMS.0312") ]),
     (Action::GetRotationStatus,    [Ok,              Ok,              Ok,              Ok             ]),
+    // Capsules.
+    (Action::CreateDatakeyCapsule, [Ok,              No("KMS.0209"),  No("KMS.0210"),  No("KMS.1301") ]),
+    (Action::DecryptDatakeyCapsule, [Ok,             No("KMS.0209"),  No("KMS.0210"),  No("KMS.1301") ]),
 ];
 
 /// The actions that use a key, or put something beside it, and leave it as it is; what they answer is
@@ -115,6 +118,8 @@ const USES: &[Action] = &[
     Action::DeleteAliases,
     Action::GetImportParameters,
     Action::GetRotationStatus,
+    Action::CreateDatakeyCapsule,
+    Action::DecryptDatakeyCapsule,
 ];
 
 #[test]

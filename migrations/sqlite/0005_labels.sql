@@ -27,3 +27,7 @@ CREATE TABLE aliases (
     FOREIGN KEY (project_id, region, key_id) REFERENCES keys (project_id, region, id)
 ) STRICT;
 CREATE INDEX aliases_by_key ON aliases (project_id, region, key_id, name);
+
+-- The few keys of a project whose day has come but which are not destroyed yet: every count leaves
+-- them out.
+CREATE INDEX keys_leaving ON keys (project_id, region, delete_at) WHERE key_state = 4;

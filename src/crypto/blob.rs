@@ -11,7 +11,8 @@
 //! offset  0  magic, 4B
 //!         1  format version, 01
 //!         2  suite
-//!         3  flags: bit 0 object context, bit 1 text context, bit 2 PIN; all others zero
+//!         3  flags: bit 0 object context, bit 1 text context, bit 2 PIN, bit 3 capsule; all others
+//!            zero
 //!         4  key version, u32, big endian
 //!         8  key id, 36 characters, lower case
 //!        44  salt, 32 bytes
@@ -53,6 +54,8 @@ const HEADER: usize = FIXED + SALT + IV + COMMITMENT + HINT;
 const KEY_ID: usize = 36;
 /// The bit of a type byte, and so of the flags, that says that there is a PIN.
 const PIN: u8 = 4;
+/// The type byte, and so the flags, of what a capsule holds.
+const CAPSULE: u8 = 8;
 const PROJECT_ID: usize = 32;
 
 /// Which key seals, and where it lives.
@@ -70,11 +73,11 @@ pub struct Place<'a> {
 
 /// What the customer binds a blob to, and has to give again to open it.
 ///
-/// In canonical form: a type byte (`00` none, `01` object, `02` text). For an object the number of
-/// pairs (u32, big endian) follows and, in the order of the names' UTF-8 bytes, each name and value
-/// as length (u32, big endian) and bytes; for a text its length and bytes. Nothing is trimmed,
-/// folded or normalized. What is empty is the same as none. With a PIN the type byte has bit 2 set
-/// (`04`, `05`, `06`), and the digest of the PIN stands at the end.
+/// In canonical form: a type byte (`00` none, `01` object, `02` text, `08` capsule). For an object the
+/// number of pairs (u32, big endian) follows and, in the order of the names' UTF-8 bytes, each name
+/// and value as length (u32, big endian) and bytes; for a text or a capsule's policy its length and
+/// bytes. Nothing is trimmed, folded or normalized. What is empty is the same as none. With a PIN the
+/// type byte has bit 2 set (`04`, `05`, `06`), and the digest of the PIN stands at the end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BoundContext(Vec<u8>);
 
@@ -123,6 +126,15 @@ impl BoundContext {
         self
     }
 
+    /// The policy of a capsule ([`super::capsule`]). No caller can give one, so what it seals opens
+    /// as a capsule only, never as data or as a data key.
+    pub(super) fn capsule(policy: &[u8]) -> Self {
+        let mut canonical = vec![CAPSULE];
+        canonical.extend(length(policy.len()));
+        canonical.extend(policy);
+        Self(canonical)
+    }
+
     /// The canonical form.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
@@ -149,6 +161,8 @@ pub enum ContextKind {
     Object,
     /// [`BoundContext::text`].
     Text,
+    /// The policy of a capsule.
+    Capsule,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -299,6 +313,7 @@ impl<'a> Parts<'a> {
                 0 => ContextKind::None,
                 1 => ContextKind::Object,
                 2 => ContextKind::Text,
+                CAPSULE if flags & PIN == 0 => ContextKind::Capsule,
                 _ => return None,
             },
             deployment_hint: *deployment_hint,
@@ -600,7 +615,9 @@ mod tests {
             (2, 3),
             (3, 3),
             (3, 7),
-            (3, 8),
+            (3, 9),
+            (3, 12),
+            (3, 16),
             (8, b'A'),
             (8, 0xff),
         ] {

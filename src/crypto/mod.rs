@@ -21,6 +21,7 @@ pub mod root;
 pub mod algorithm;
 pub mod asymmetric;
 pub mod blob;
+pub mod capsule;
 pub mod import_token;
 pub mod mac;
 pub mod wrap;

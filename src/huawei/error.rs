@@ -179,7 +179,19 @@ fn kms(error: &Error, action: Option<Action>) -> (u16, &'static str, String) {
             "KMS.0308",
             "keystore_alias is taken by another keystore",
         ),
-        Error::NameTaken => fixed(400, "KMS.1104", "key_alias is taken by another key"),
+        Error::NameTaken => fixed(
+            400,
+            "KMS.1104",
+            match action {
+                Some(Action::CreateAccessPoint) => {
+                    "access_point_name is taken by another access point of the key space"
+                }
+                Some(Action::CreateKeyPolicy) => {
+                    "policy_name is taken by another key policy of the key space"
+                }
+                _ => "key_alias is taken by another key",
+            },
+        ),
         Error::ReservedName => fixed(
             400,
             "KMS.1101",
@@ -257,9 +269,16 @@ fn kms(error: &Error, action: Option<Action>) -> (u16, &'static str, String) {
                 Some(Action::DecryptDataKey) => "KMS.2203",
                 _ => "KMS.2201",
             },
-            "cipher_text does not open: it was altered, or belongs to another key, or was bound \
-             to other additional data"
-                .to_owned(),
+            match action {
+                Some(Action::DecryptDatakeyCapsule) => {
+                    "datakey_capsule does not open: it was altered, or belongs to another key"
+                }
+                _ => {
+                    "cipher_text does not open: it was altered, or belongs to another key, or was \
+                     bound to other additional data"
+                }
+            }
+            .to_owned(),
         ),
         Error::AttestationRefused(why) => (
             400,
@@ -336,7 +355,34 @@ fn kms(error: &Error, action: Option<Action>) -> (u16, &'static str, String) {
             "KMS.0339",
             "origin external does not go with a dedicated keystore, which makes its keys itself",
         ),
-        Error::KeyQuotaReached => fixed(400, "KMS.1105", "the key quota of the project is used up"),
+        Error::KeyQuotaReached => fixed(
+            400,
+            "KMS.1105",
+            match action {
+                Some(Action::CreateAccessPoint) => {
+                    "the project has as many access points as it may"
+                }
+                Some(Action::CreateKeyPolicy) => "the project has as many key policies as it may",
+                _ => "the key quota of the project is used up",
+            },
+        ),
+        Error::AccessPointNotFound => fixed(
+            404,
+            "KMS.0207",
+            "no access point with this id in the project",
+        ),
+        Error::PolicyNotFound => {
+            fixed(404, "KMS.0207", "no key policy with this id in the project")
+        }
+        Error::UnreadableAttestation(why) => {
+            (400, "KMS.3804", format!("attestation_document {why}"))
+        }
+        Error::NotAttested => fixed(
+            403,
+            "KMS.0306",
+            "attestation_document proves no access point that the policy of the capsule allows \
+             now",
+        ),
 
         // Tags and aliases.
         Error::UnfitTags(fault, member, why) => {
@@ -390,6 +436,10 @@ fn unfit_key(unfit: Unfit) -> (u16, &'static str, String) {
         Unfit::NoPublicHalf => ("KMS.0331", "a symmetric key has no public half"),
         Unfit::CannotWrap => ("KMS.0325", "an asymmetric key cannot wrap data keys"),
         Unfit::NotForAgreement => ("KMS.0308", "the key is not for agreeing on secrets"),
+        Unfit::OfImportedMaterial => (
+            "KMS.0308",
+            "imported material is not copied to other regions",
+        ),
         Unfit::InKeystore => (
             "KMS.0308",
             "the key is in a dedicated keystore, which its material cannot leave",
@@ -499,7 +549,7 @@ fn code_of_member(member: &str, action: Option<Action>) -> &'static str {
         ("random_data_length", _) => "KMS.1801",
         ("plain_text", Some(Action::EncryptDataKey)) => "KMS.2101",
         ("datakey_plain_length", _) => "KMS.2102",
-        ("cipher_text", _) => "KMS.2201",
+        ("cipher_text" | "datakey_capsule", _) => "KMS.2201",
         ("datakey_cipher_length", _) => "KMS.2202",
         ("encryption_context", _) => "KMS.0208",
         ("pending_days", _) => "KMS.1401",

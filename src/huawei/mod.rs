@@ -2,12 +2,15 @@
 //!
 //! Bytes on the wire to verbs and back. What is decided is decided elsewhere.
 
+pub mod access_points;
 pub mod aliases;
 pub mod auth;
+pub mod capsules;
 pub mod ciphers;
 pub mod error;
 pub mod grants;
 pub mod identity;
+pub mod key_policies;
 pub mod keys;
 pub mod keystores;
 pub mod materials;

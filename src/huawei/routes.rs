@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::error::{Service, render};
 use super::{
-    aliases, auth, ciphers, grants, identity, keys, keystores, materials, records, replicas,
-    rotation, signatures, tags, versions,
+    access_points, aliases, auth, capsules, ciphers, grants, identity, key_policies, keys,
+    keystores, materials, records, replicas, rotation, signatures, tags, versions,
 };
 use crate::dialect::{Call, Handler, Reply, Request, handler, serve};
 use crate::kms::Kms;
@@ -116,6 +116,22 @@ pub fn table() -> Vec<Route> {
         "POST" "update-key-rotation-interval" UpdateRotationInterval rotation::set_interval;
         "POST" "disable-key-rotation"         DisableKeyRotation     rotation::disable;
         "POST" "get-key-rotation-status"      GetRotationStatus      rotation::status;
+        // The trusted key space.
+        "POST" "datakey-capsule/create" CreateDatakeyCapsule capsules::create;
+        "POST" "datakey-capsule/decrypt" DecryptDatakeyCapsule capsules::decrypt;
+        "POST" "access-points" CreateAccessPoint access_points::create;
+        "GET"  "access-points" ListAccessPoints access_points::list;
+        "DELETE" "access-points/{access_point_id}" DeleteAccessPoint access_points::delete;
+        "POST" "access-points/{access_point_id}/enable" EnableAccessPoint access_points::enable;
+        "POST" "access-points/{access_point_id}/disable" DisableAccessPoint
+            access_points::disable;
+        "POST" "access-points/{access_point_id}/get-privatekey" GetAccessPointPrivateKey
+            access_points::private_key;
+        "POST" "key-policies" CreateKeyPolicy key_policies::create;
+        "GET"  "key-policies" ListKeyPolicies key_policies::list;
+        "GET"  "key-policies/{policy_id}" ShowKeyPolicy key_policies::show;
+        "PUT"  "key-policies/{policy_id}" UpdateKeyPolicy key_policies::update;
+        "DELETE" "key-policies/{policy_id}" DeleteKeyPolicy key_policies::delete;
         "GET"  "user-instances"         CountKeys            keys::count;
         "GET"  "user-quotas"            ShowQuotas           keys::quotas;
         // Keystores and PINs.

@@ -4,8 +4,9 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use validator::Validate;
+use zeroize::Zeroizing;
 
-use super::wire::{KeyRefText, Sequence, decode};
+use super::wire::{KeyRefText, Sequence, decode, pem};
 use crate::dialect::{Reply, Request};
 use crate::kms::Context;
 use crate::limits::PLAINTEXT_BYTES;
@@ -71,7 +72,7 @@ struct Verified<'k> {
 #[derive(Serialize)]
 struct PublicKey<'k> {
     key_id: &'k str,
-    public_key: String,
+    public_key: Zeroizing<String>,
 }
 
 #[derive(Serialize)]
@@ -128,7 +129,7 @@ pub async fn public_key(cx: &mut Context, request: &Request) -> Result<Reply> {
         200,
         &PublicKey {
             key_id: key.id.as_str(),
-            public_key: pem(&public),
+            public_key: pem("PUBLIC KEY", &public),
         },
     )
 }
@@ -199,19 +200,4 @@ fn bytes_of(text: &str, member: &str, bytes: std::ops::RangeInclusive<usize>) ->
             let (least, most) = (bytes.start(), bytes.end());
             Error::invalid(member, format!("must be Base64 of {least} to {most} bytes"))
         })
-}
-
-/// PEM (RFC 7468) with the line ends that the vendor sends.
-fn pem(public: &[u8]) -> String {
-    let base64 = STANDARD.encode(public);
-    let mut text = String::from("-----BEGIN PUBLIC KEY-----\r\n");
-    let mut rest = base64.as_str();
-    while !rest.is_empty() {
-        let (line, after) = rest.split_at(rest.len().min(64));
-        text.push_str(line);
-        text.push_str("\r\n");
-        rest = after;
-    }
-    text.push_str("-----END PUBLIC KEY-----\r\n");
-    text
 }

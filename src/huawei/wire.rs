@@ -2,17 +2,20 @@
 
 use std::borrow::Cow;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde::de::{self, DeserializeOwned, Deserializer, Visitor};
 use serde_json::{Map, Value};
 use validator::{Validate, ValidationErrors, ValidationErrorsKind};
+use zeroize::Zeroizing;
 
 use crate::dialect::Request;
 use crate::json::Object;
 use crate::limits;
 use crate::model::alias::AliasUrn;
 use crate::model::error::{Error, Result};
-use crate::model::ids::{AliasName, KeyId};
+use crate::model::ids::{AliasName, KeyId, Malformed};
 use crate::model::key::KeyRef;
 use crate::model::time::Timestamp;
 
@@ -35,15 +38,22 @@ const MOST_QUERY_ROWS: usize = 1000;
 /// member that is wrong.
 pub fn decode<Q: DeserializeOwned + Validate>(request: &Request) -> Result<Q> {
     let members = body(request)?;
-    let members = present(members);
-    let decoded: Q = serde_path_to_error::deserialize(Value::Object(members)).map_err(|error| {
-        let path = error.path().to_string();
-        refusal_of(path, &error.into_inner().to_string())
-    })?;
+    let decoded: Q = from_members(present(members))?;
     decoded
         .validate()
         .map_err(|faults| first_fault(&faults, ""))?;
     Ok(decoded)
+}
+
+/// Reads members into a type; a refusal names the one that is wrong.
+///
+/// # Errors
+/// [`Error::Missing`], [`Error::Invalid`].
+pub fn from_members<Q: DeserializeOwned>(members: Map<String, Value>) -> Result<Q> {
+    serde_path_to_error::deserialize(Value::Object(members)).map_err(|error| {
+        let path = error.path().to_string();
+        refusal_of(path, &error.into_inner().to_string())
+    })
 }
 
 /// The members of a request's body.
@@ -316,6 +326,59 @@ pub fn unescape(text: &str, plus_is_space: bool) -> Option<String> {
         });
     }
     String::from_utf8(bytes).ok()
+}
+
+/// A parameter of the route, decoded and checked.
+///
+/// # Errors
+/// [`Error::Invalid`] when it has another form.
+pub fn path_param<T>(
+    request: &Request,
+    name: &str,
+    parse: fn(String) -> std::result::Result<T, Malformed>,
+) -> Result<T> {
+    let text = request.param(name).unwrap_or_default();
+    let text = unescape(text, false).ok_or_else(|| Error::invalid(name, "is not escaped UTF-8"))?;
+    parse(text).map_err(|form| Error::invalid(name, form.to_string()))
+}
+
+/// A time as the vendor writes it, `2026-01-02T03:04:05Z`, and in no other way.
+pub fn seconds(text: &str) -> Option<Timestamp> {
+    Timestamp::parse_iso(text).filter(|at| at.iso_seconds() == text)
+}
+
+/// A public key that somebody sent: SubjectPublicKeyInfo in PEM, or its DER in Base64. `None` when it
+/// is neither; whether it is a key is not looked at.
+pub fn public_key(text: &str) -> Option<Vec<u8>> {
+    let text = text.trim();
+    let base64 = match text.strip_prefix("-----BEGIN PUBLIC KEY-----") {
+        Some(rest) => rest.strip_suffix("-----END PUBLIC KEY-----")?,
+        None => text,
+    };
+    let base64: String = base64.split_ascii_whitespace().collect();
+    STANDARD.decode(base64).ok().filter(|der| !der.is_empty())
+}
+
+/// PEM (RFC 7468) with the line ends that the vendor sends.
+pub fn pem(label: &str, der: &[u8]) -> Zeroizing<String> {
+    let base64 = Zeroizing::new(STANDARD.encode(der));
+    // With room for all of it the text is never moved, so no unwiped copy stays.
+    let room = base64.len() + base64.len().div_ceil(64) * 2 + 2 * (label.len() + 20);
+    let mut text = Zeroizing::new(String::with_capacity(room));
+    for part in ["-----BEGIN ", label, "-----\r\n"] {
+        text.push_str(part);
+    }
+    let mut rest = base64.as_str();
+    while !rest.is_empty() {
+        let (line, after) = rest.split_at(rest.len().min(64));
+        text.push_str(line);
+        text.push_str("\r\n");
+        rest = after;
+    }
+    for part in ["-----END ", label, "-----\r\n"] {
+        text.push_str(part);
+    }
+    text
 }
 
 /// A parameter of the query, decoded.

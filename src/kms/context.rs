@@ -373,26 +373,6 @@ impl Context {
         }
     }
 
-    /// The other keys of the same id: the primary and the replicas of a multi-region key, also
-    /// those that leave.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`], or [`Error::Internal`] when a seal does not fit.
-    pub async fn copies(&self, key: &Key) -> Result<Vec<Key>> {
-        let mut copies = Vec::new();
-        if key.primary_region.is_none() {
-            return Ok(copies);
-        }
-        for row in self.kms.store().list_copies(&key.id).await? {
-            let sealing = self.kms.project_key(&row.peek().project).await?;
-            let copy = row.open(sealing.row())?;
-            if copy.region != key.region {
-                copies.push(copy);
-            }
-        }
-        Ok(copies)
-    }
-
     /// Keeps a changed key to be saved with the answer, if nobody changes it meanwhile.
     ///
     /// # Errors

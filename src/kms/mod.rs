@@ -22,7 +22,7 @@ use crate::env::Env;
 use crate::limits;
 use crate::model::audit::Record;
 use crate::model::error::{Error, Result};
-use crate::model::ids::{KeyId, KeystoreId, ProjectId, Region};
+use crate::model::ids::{AccessPointId, KeyId, KeystoreId, ProjectId, Region};
 use crate::model::key::Key;
 use crate::model::keystore::Keystore;
 use crate::model::material::ImportedMaterial;
@@ -33,6 +33,7 @@ use crate::store::identity::WrappedProjectKey;
 use crate::store::keys::SealedMaterial;
 use crate::store::{DatabaseUrl, Options, Sealed, Store, StoreError, Write};
 
+mod accesses;
 mod bench;
 mod context;
 mod credentials;
@@ -42,6 +43,7 @@ mod metrics;
 mod refusals;
 mod throttle;
 
+pub use accesses::PolicyAccesses;
 pub use bench::Bench;
 pub use context::{Context, Note, Outcome};
 pub use credentials::{CheckedAccessKey, CheckedToken, Credentials, TokenKeys, VerifyingKey};
@@ -67,6 +69,7 @@ pub struct Kms {
     throttle: Throttle,
     refusals: RefusalMeter,
     metrics: Metrics,
+    policy_accesses: PolicyAccesses,
     slow_work: Bench,
     slow_uses: Bench,
     open_material: OpenMaterial,
@@ -172,6 +175,7 @@ impl Kms {
                 throttle,
                 refusals: RefusalMeter::default(),
                 metrics: Metrics::new(),
+                policy_accesses: PolicyAccesses::default(),
                 open_material: OpenMaterial::new(),
                 slow_work: Bench::new(limits::SLOW_AT_ONCE, limits::SLOW_WAITING),
                 slow_uses: Bench::new(limits::SLOW_AT_ONCE, limits::SLOW_USES_WAITING),
@@ -231,6 +235,11 @@ impl Kms {
     /// Counters for operators.
     pub fn metrics(&self) -> &Metrics {
         &self.metrics
+    }
+
+    /// When policies of capsules were last used.
+    pub fn policy_accesses(&self) -> &PolicyAccesses {
+        &self.policy_accesses
     }
 
     /// The outside issuers whose tokens are accepted.
@@ -388,6 +397,26 @@ impl Kms {
         })
     }
 
+    /// The other keys of the same id: the primary and the replicas of a multi-region key, also
+    /// those that leave.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], or [`Error::Internal`] when a seal does not fit.
+    pub async fn copies(&self, key: &Key) -> Result<Vec<Key>> {
+        let mut copies = Vec::new();
+        if key.primary_region.is_none() {
+            return Ok(copies);
+        }
+        for row in self.store.list_copies(&key.id).await? {
+            let sealing = self.project_key(&row.peek().project).await?;
+            let copy = row.open(sealing.row())?;
+            if copy.region != key.region {
+                copies.push(copy);
+            }
+        }
+        Ok(copies)
+    }
+
     /// What was imported, as it is to be saved. The same change saves the key.
     ///
     /// # Errors
@@ -517,6 +546,20 @@ impl Kms {
             .with("deployment", &self.deployment.id)
             .with("project", project.as_str())
             .with("access_key", access_key)
+    }
+
+    /// Where the private key of an access point belongs.
+    pub fn place_of_access_point(
+        &self,
+        project: &ProjectId,
+        region: &Region,
+        point: &AccessPointId,
+    ) -> Place {
+        Place::new("access_points.sealed_private")
+            .with("deployment", &self.deployment.id)
+            .with("project", project.as_str())
+            .with("region", region.as_str())
+            .with("access_point", point.as_str())
     }
 
     /// Where the private half of a key pair that signs tokens belongs.

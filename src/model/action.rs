@@ -223,6 +223,33 @@ actions! {
     DisableKeyRotation: Changes, Full, Some("kms:cmk:disableRotation");
     /// Read the plan and what has come of it.
     GetRotationStatus: Reads, Read, Some("kms:cmk:getRotation");
+    // The trusted key space: capsules, and who may open them.
+    /// Make a data key in a capsule that opens under a policy.
+    CreateDatakeyCapsule: Reads, Full, Some("kms:cmk:createDatakeyCapsule");
+    /// Open a capsule for a workload that proves itself.
+    DecryptDatakeyCapsule: Reads, Full, Some("kms:cmk:decryptDatakeyCapsule");
+    /// Register a workload that may open capsules.
+    CreateAccessPoint: Changes, Full, Some("kms:accessPoint:create");
+    /// Read the access points of a key space.
+    ListAccessPoints: Reads, Read, Some("kms:accessPoint:list");
+    /// Let an access point open capsules again.
+    EnableAccessPoint: Changes, Full, Some("kms:accessPoint:enable");
+    /// Keep an access point from opening capsules.
+    DisableAccessPoint: Changes, Full, Some("kms:accessPoint:disable");
+    /// Read the private key that was made with an access point.
+    GetAccessPointPrivateKey: Reads, Full, Some("kms:accessPoint:getPrivateKey");
+    /// End an access point.
+    DeleteAccessPoint: Changes, Full, Some("kms:accessPoint:delete");
+    /// Make a policy of capsules.
+    CreateKeyPolicy: Changes, Full, Some("kms:policy:create");
+    /// Read the policies of a key space.
+    ListKeyPolicies: Reads, Read, Some("kms:policy:list");
+    /// Read one policy.
+    ShowKeyPolicy: Reads, Read, Some("kms:policy:get");
+    /// Replace a policy.
+    UpdateKeyPolicy: Changes, Full, Some("kms:policy:update");
+    /// End a policy, and with it whatever is sealed under it.
+    DeleteKeyPolicy: Changes, Full, Some("kms:policy:delete");
 
     // Identity.
     /// Exchange a credential for a token.

@@ -155,6 +155,15 @@ pub enum Error {
     AliasTaken,
     /// The key has as many aliases as it may: so many.
     TooManyAliases(usize),
+    /// No such access point in the caller's project.
+    AccessPointNotFound,
+    /// No such policy of capsules in the caller's project.
+    PolicyNotFound,
+    /// The attestation cannot be read: why, completing "*attestation_document* …".
+    UnreadableAttestation(&'static str),
+    /// The attestation proves nobody whom the policy of the capsule lets in now. Which check failed
+    /// stands in the audit record alone.
+    NotAttested,
 
     /// Too many requests; try again after this.
     Throttled(Duration),
@@ -191,6 +200,8 @@ pub enum Unfit {
     NotForAgreement,
     /// It is in a dedicated keystore, which its material cannot leave.
     InKeystore,
+    /// Its material is the customer's, and is not copied.
+    OfImportedMaterial,
 }
 
 /// Which rule of tags is broken.
@@ -354,6 +365,10 @@ impl Error {
             Error::AliasNotFound => "alias-not-found",
             Error::AliasTaken => "alias-taken",
             Error::TooManyAliases(_) => "too-many-aliases",
+            Error::AccessPointNotFound => "access-point-not-found",
+            Error::PolicyNotFound => "policy-not-found",
+            Error::UnreadableAttestation(_) => "unreadable-attestation",
+            Error::NotAttested => "not-attested",
             Error::Throttled(_) => "throttled",
             Error::Unavailable(_) => "unavailable",
             Error::Conflict => "conflict",

@@ -126,6 +126,26 @@ words! {
     MaterialId = r"\A[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\z",
         "must be a lower-case UUID (8-4-4-4-12)";
 
+    /// What access points and key policies are filed under. No call makes one: it is a name that
+    /// its users agree on.
+    KeyspaceId = r"\A[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\z",
+        "must be a lower-case UUID (8-4-4-4-12)";
+
+    /// An access point: a workload that may open capsules.
+    AccessPointId = r"\A[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\z",
+        "must be a lower-case UUID (8-4-4-4-12)";
+
+    /// A policy that says who may open capsules.
+    PolicyId = r"\A[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\z",
+        "must be a lower-case UUID (8-4-4-4-12)";
+
+    /// What people call an access point or a key policy.
+    KeyspaceName = r"\A[a-zA-Z0-9:/_-]{1,255}\z",
+        "must be 1 to 255 letters, digits or : / _ -";
+
+    /// A server or cluster of the cloud around kmsd, by the id that it has there.
+    WorkloadId = r"\A[a-zA-Z0-9_.-]{1,64}\z", "must be 1 to 64 letters, digits or _ . -";
+
     /// What people call a domain, project or user.
     DisplayName = r"\A[^\x00-\x1F\x7F]{1,64}\z", "must be 1 to 64 printable characters";
 }
@@ -140,6 +160,23 @@ impl MaterialId {
         )
     }
 }
+
+macro_rules! random_uuids {
+    ($($name:ident),+) => {$(
+        impl $name {
+            /// A new random id (UUID version 4, RFC 9562) from 16 random bytes.
+            pub fn from_random(bytes: [u8; 16]) -> Self {
+                Self(
+                    uuid::Builder::from_random_bytes(bytes)
+                        .into_uuid()
+                        .to_string(),
+                )
+            }
+        }
+    )+};
+}
+
+random_uuids!(AccessPointId, PolicyId);
 
 impl KeyId {
     /// A new random id (UUID version 4, RFC 9562) from 16 random bytes.

@@ -10,6 +10,7 @@ pub mod grant;
 pub mod identity;
 pub mod ids;
 pub mod key;
+pub mod keyspace;
 pub mod keystore;
 pub mod material;
 pub mod spec;

@@ -137,6 +137,9 @@ const fn row(action: Action) -> Option<[Verdict; 4]> {
         | Action::DisableKeyRotation
                                   => Some([Allow,        IsDisabled,   IsLeaving,       NeedsMaterial]),
         Action::GetRotationStatus => Some([Allow,        Allow,        Allow,           Allow        ]),
+        // Capsules.
+        Action::CreateDatakeyCapsule | Action::DecryptDatakeyCapsule
+                                  => Some([Allow,        IsDisabled,   IsLeaving,       NeedsMaterial]),
         // Not about one key, or decided by the clock instead.
         Action::CreateKey | Action::ListKeys | Action::CountKeys | Action::ShowQuotas
         | Action::GenerateRandom | Action::CreateKeystore | Action::ListKeystores
@@ -145,6 +148,10 @@ const fn row(action: Action) -> Option<[Verdict; 4]> {
         | Action::ListRetirableGrants
         | Action::IssueToken | Action::ValidateToken | Action::RevokeToken
         | Action::ListProjects | Action::ListDomains | Action::ShowCatalog
+        | Action::CreateAccessPoint | Action::ListAccessPoints | Action::EnableAccessPoint
+        | Action::DisableAccessPoint | Action::GetAccessPointPrivateKey | Action::DeleteAccessPoint
+        | Action::CreateKeyPolicy | Action::ListKeyPolicies | Action::ShowKeyPolicy
+        | Action::UpdateKeyPolicy | Action::DeleteKeyPolicy
         | Action::ManageIdentity | Action::ManageTokenKeys
         | Action::ListProjectTags | Action::ListKeysByTags | Action::AddDefaultKey
         | Action::DestroyKey | Action::RotateKey | Action::ExpireKeyMaterial

@@ -301,10 +301,20 @@ pub fn random(cx: &mut Context, bytes: usize) -> Result<Secret> {
 }
 
 async fn seal(cx: &Context, key: &Key, binding: &Binding, plaintext: &[u8]) -> Result<Vec<u8>> {
+    seal_bound(cx, key, &binding.context(), plaintext).await
+}
+
+/// Seals under a key's newest material, for one context.
+pub(super) async fn seal_bound(
+    cx: &Context,
+    key: &Key,
+    context: &BoundContext,
+    plaintext: &[u8],
+) -> Result<Vec<u8>> {
     let version = current(key)?;
     let material = cx.material(key, version).await?;
     let (project, key_id) = (key.bound_project().clone(), key.id.clone());
-    let (kms, context) = (cx.kms().clone(), binding.context());
+    let (kms, context) = (cx.kms().clone(), context.clone());
     let seal = move |material: &Material, plaintext: &[u8]| {
         let place = Place {
             deployment: kms.deployment_id(),
@@ -334,9 +344,23 @@ async fn open_with(
     binding: &Binding,
     ciphertext: &[u8],
 ) -> Result<Secret> {
+    open_bound(cx, key, header, &binding.context(), ciphertext).await
+}
+
+/// Opens what [`seal_bound`] made with the same key and context.
+///
+/// # Errors
+/// [`Error::InvalidCiphertext`].
+pub(super) async fn open_bound(
+    cx: &Context,
+    key: &Key,
+    header: &Header,
+    context: &BoundContext,
+    ciphertext: &[u8],
+) -> Result<Secret> {
     let material = cx.material(key, header.key_version()).await?;
     let project = key.bound_project().clone();
-    let (kms, context) = (cx.kms().clone(), binding.context());
+    let (kms, context) = (cx.kms().clone(), context.clone());
     let open = move |material: &Material, blob: &[u8]| {
         let deployment = kms.deployment_id();
         blob::open(material, deployment, project.as_str(), &context, blob)

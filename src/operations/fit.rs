@@ -3,7 +3,7 @@
 
 use crate::model::error::{Error, Result, Unfit};
 use crate::model::key::Key;
-use crate::model::spec::{Family, KeySpec, KeyUsage};
+use crate::model::spec::{Family, KeySpec, KeyUsage, Origin};
 
 /// The key must be able to encrypt and decrypt data.
 pub(super) fn must_encrypt(key: &Key) -> Result<()> {
@@ -59,9 +59,14 @@ pub(super) fn must_agree(key: &Key) -> Result<()> {
     refuse((key.usage != KeyUsage::KeyAgreement).then_some(Unfit::NotForAgreement))
 }
 
-/// The key's material must be in the built-in keystore, for it is to be copied.
-pub(super) fn must_be_built_in(key: &Key) -> Result<()> {
-    refuse((!key.keystore.is_built_in()).then_some(Unfit::InKeystore))
+/// The key's material must be kmsd's own and in the built-in keystore, for it is to be copied. What
+/// a customer imports comes and goes as they say, in one region.
+pub(super) fn must_be_copyable(key: &Key) -> Result<()> {
+    refuse(match key.origin {
+        _ if !key.keystore.is_built_in() => Some(Unfit::InKeystore),
+        Origin::External => Some(Unfit::OfImportedMaterial),
+        Origin::Kms => None,
+    })
 }
 
 fn refuse(unfit: Option<Unfit>) -> Result<()> {

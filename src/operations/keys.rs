@@ -201,6 +201,7 @@ pub async fn schedule_deletion(cx: &mut Context, key: &KeyRef, days: u32) -> Res
     // Replicas live from their primary's material: they go first.
     if !key.is_replica() {
         let replicas: Vec<_> = cx
+            .kms()
             .copies(&key)
             .await?
             .into_iter()

@@ -2,14 +2,17 @@
 //!
 //! They never learn which dialect is speaking.
 
+pub mod access_points;
 pub mod agreements;
 pub mod aliases;
+pub mod capsules;
 pub mod ciphers;
 pub mod default_keys;
 pub mod enclaves;
 mod fit;
 pub mod grants;
 pub mod identity;
+pub mod key_policies;
 pub mod keys;
 pub mod keystores;
 pub mod macs;

@@ -49,7 +49,7 @@ pub fn regions(cx: &mut Context) -> Result<Vec<Region>> {
 pub async fn replicate(cx: &mut Context, key: &KeyRef, copy: Copy) -> Result<Key> {
     let mut key = cx.key(key).await?;
     super::keys::name_is_free_to_choose(&copy.name)?;
-    super::fit::must_be_built_in(&key)?;
+    super::fit::must_be_copyable(&key)?;
     must_be_primary(&key)?;
     if copy.region == key.region || !cx.kms().config().regions.contains(&copy.region) {
         return Err(Error::invalid(
@@ -65,7 +65,7 @@ pub async fn replicate(cx: &mut Context, key: &KeyRef, copy: Copy) -> Result<Key
                 "must be a project of the account in which the caller may copy keys",
             )
         })?;
-    let copies = cx.copies(&key).await?;
+    let copies = cx.kms().copies(&key).await?;
     if copies.iter().any(|other| other.region == copy.region) {
         return Err(Error::AlreadyInRegion(copy.region));
     }
@@ -99,7 +99,7 @@ pub async fn replicate(cx: &mut Context, key: &KeyRef, copy: Copy) -> Result<Key
 pub async fn update_primary(cx: &mut Context, key: &KeyRef, region: Region) -> Result<Key> {
     let mut key = cx.key(key).await?;
     must_be_primary(&key)?;
-    let mut copies = cx.copies(&key).await?;
+    let mut copies = cx.kms().copies(&key).await?;
     let next = copies
         .iter_mut()
         .find(|copy| copy.region == region && copy.state == KeyState::Enabled)

@@ -139,7 +139,8 @@ async fn promote(kms: &Kms, key: &mut Key, now: Timestamp) -> Result<Vec<Write>>
 }
 
 /// The one place where a version becomes the current one: the key is saved, with the material if it
-/// is new. The save comes first, so that of two who do the same one stops there.
+/// is new, and its replicas with it. The save comes first, so that of two who do the same one stops
+/// there.
 async fn turn(
     kms: &Kms,
     key: &mut Key,
@@ -149,13 +150,29 @@ async fn turn(
 ) -> Result<Vec<Write>> {
     key.turn_to(version, now);
     let mut writes = vec![kms.saved(key).await?];
-    if let Some(material) = material {
-        writes.push(Write::InsertMaterial {
-            key: Box::new(key.clone()),
-            material: kms.seal_material(key, version, material, now).await?,
-        });
+    let Some(material) = material else {
+        return Ok(writes);
+    };
+    writes.push(new_version(kms, key, version, material, now).await?);
+    for mut copy in kms.copies(key).await? {
+        copy.turn_to(version, now);
+        writes.push(kms.saved(&mut copy).await?);
+        writes.push(new_version(kms, &copy, version, material, now).await?);
     }
     Ok(writes)
+}
+
+async fn new_version(
+    kms: &Kms,
+    key: &Key,
+    version: u32,
+    material: &Material,
+    now: Timestamp,
+) -> Result<Write> {
+    Ok(Write::InsertMaterial {
+        key: Box::new(key.clone()),
+        material: kms.seal_material(key, version, material, now).await?,
+    })
 }
 
 fn must_be_a_period(days: u32) -> Result<()> {

@@ -87,6 +87,7 @@ impl TimeGuard {
 pub async fn step(kms: &Arc<Kms>, guard: &mut TimeGuard) -> Result<Vec<Destroyed>, StoreError> {
     kms.throttle().forget_idle();
     settle_refusals(kms).await?;
+    tell_accesses(kms).await?;
     let now = kms.now();
 
     let mark = kms.store().high_water().await?;
@@ -229,6 +230,8 @@ async fn for_keys_due(kms: &Kms, due: Due, now: Timestamp) -> Result<(), StoreEr
         };
         let is_last = page.len() < limit;
         for row in page {
+            let key = row.as_ref().map(|row| row.peek().id.to_string());
+            let key = key.unwrap_or_default();
             let did = match row {
                 Ok(row) => for_key_due(kms, due, row, now).await,
                 Err(corrupt) => Err(Error::from(corrupt)),
@@ -241,7 +244,7 @@ async fn for_keys_due(kms: &Kms, due: Due, now: Timestamp) -> Result<(), StoreEr
                     passed_over += 1;
                     kms.metrics().alarm("key-not-kept-up");
                     let what = due.action().name();
-                    tracing::error!(?error, what, "a key is due and cannot be seen to");
+                    tracing::error!(key, ?error, what, "a key is due and cannot be seen to");
                 }
             }
         }
@@ -324,6 +327,18 @@ async fn settle_refusals(kms: &Kms) -> Result<(), StoreError> {
             format!("{count} more from this address before"),
         );
         kms.store().record(record, kms.config().audit_uses).await?;
+    }
+    Ok(())
+}
+
+/// Tells the database when policies of capsules were used.
+async fn tell_accesses(kms: &Kms) -> Result<(), StoreError> {
+    for (policy, at) in kms.policy_accesses().untold() {
+        let (project, region, id) = &policy;
+        kms.store()
+            .tell_policy_access(project, region, id, at)
+            .await?;
+        kms.policy_accesses().told(&policy, at);
     }
     Ok(())
 }

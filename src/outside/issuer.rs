@@ -354,13 +354,13 @@ fn fit<T>(parsed: Result<T, Malformed>) -> Result<T, OutsideError> {
 }
 
 /// The header of a token: what is in it, and nothing that could be more (I-4).
-struct Header {
-    alg: String,
+pub(super) struct Header {
+    pub(super) alg: String,
     kid: Option<String>,
 }
 
 impl Header {
-    fn read(token: &str) -> Result<Self, OutsideError> {
+    pub(super) fn read(token: &str) -> Result<Self, OutsideError> {
         let (encoded, ..) =
             jwt_parts(token).ok_or(refused("it is not a signed JWT of at most 8 KiB"))?;
         let members = URL_SAFE_NO_PAD
@@ -398,7 +398,7 @@ fn is_token_type(typ: &str) -> bool {
 }
 
 /// The claims of a token whose signature holds. Mistyped is refused, never absent (I-5).
-struct Claims(Map<String, Value>);
+pub(super) struct Claims(pub(super) Map<String, Value>);
 
 impl Claims {
     fn text(&self, name: &str) -> Result<Option<&str>, OutsideError> {
@@ -409,7 +409,7 @@ impl Claims {
         }
     }
 
-    fn required(&self, name: &str) -> Result<&str, OutsideError> {
+    pub(super) fn required(&self, name: &str) -> Result<&str, OutsideError> {
         self.text(name)?.ok_or(refused("it lacks a claim"))
     }
 
@@ -425,7 +425,7 @@ impl Claims {
         }
     }
 
-    fn audience(&self) -> Result<Vec<&str>, OutsideError> {
+    pub(super) fn audience(&self) -> Result<Vec<&str>, OutsideError> {
         match self.0.get("aud") {
             None => Err(refused("it lacks a claim")),
             Some(Value::String(one)) => Ok(vec![one]),
@@ -449,7 +449,7 @@ impl Claims {
     }
 
     /// When the token ends and when it was issued, if now lies between.
-    fn times(&self, now: Timestamp) -> Result<(Timestamp, Timestamp), OutsideError> {
+    pub(super) fn times(&self, now: Timestamp) -> Result<(Timestamp, Timestamp), OutsideError> {
         let expires_at = self.time("exp")?.ok_or(refused("it lacks a claim"))?;
         let (not_before, issued_at) = (self.time("nbf")?, self.time("iat")?);
         let begins = issued_at

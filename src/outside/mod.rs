@@ -10,6 +10,7 @@ pub mod issuer;
 pub mod keystone;
 #[cfg(test)]
 mod testing;
+pub mod workload;
 
 use std::collections::BTreeMap;
 

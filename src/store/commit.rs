@@ -16,8 +16,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{MissedTickBehavior, timeout};
 
 use super::{
-    Db, Result, Sealed, Store, StoreError, Tx, aliases, audit, grants, identity, keys, keystores,
-    materials, on, read, tags,
+    Db, Result, Sealed, Store, StoreError, Tx, access_points, aliases, audit, grants, identity,
+    key_policies, keys, keystores, materials, on, read, tags,
 };
 use crate::limits;
 use crate::model::alias::Alias;
@@ -26,6 +26,7 @@ use crate::model::grant::Grant;
 use crate::model::identity::{AccessKey, Domain, RoleAssignment, User};
 use crate::model::ids::{AccessKeyId, AliasName, DomainId, HsmClusterId, KeyId, ProjectId, UserId};
 use crate::model::key::Key;
+use crate::model::keyspace::{AccessPoint, KeyPolicy};
 use crate::model::keystore::Keystore;
 use crate::model::material::ImportedMaterial;
 use crate::model::tag::Tag;
@@ -137,6 +138,38 @@ pub enum Write {
     },
     /// A material that was imported, or what has become of it. The same change saves the key.
     SaveImported(Box<Sealed<ImportedMaterial>>),
+    /// A new access point, counted against a limit if there is one.
+    InsertAccessPoint {
+        /// The access point.
+        point: Sealed<AccessPoint>,
+        /// How many the project may have in the region.
+        quota: Option<i64>,
+    },
+    /// An access point as it is from now on.
+    SaveAccessPoint {
+        /// The access point, its revision already counted up.
+        point: Sealed<AccessPoint>,
+        /// The revision that was read.
+        read: i64,
+    },
+    /// An access point's end.
+    DeleteAccessPoint(Box<AccessPoint>),
+    /// A new policy of capsules, counted against a limit if there is one.
+    InsertKeyPolicy {
+        /// The policy.
+        policy: Sealed<KeyPolicy>,
+        /// How many the project may have in the region.
+        quota: Option<i64>,
+    },
+    /// A policy as it is from now on.
+    SaveKeyPolicy {
+        /// The policy, its revision already counted up.
+        policy: Sealed<KeyPolicy>,
+        /// The revision that was read.
+        read: i64,
+    },
+    /// A policy's end.
+    DeleteKeyPolicy(Box<KeyPolicy>),
     /// A new domain.
     InsertDomain(Sealed<Domain>),
     /// A new project, with the key that stands between the root and its keys' material.
@@ -310,6 +343,12 @@ async fn apply(tx: &mut Tx<'_>, write: &Write) -> Result<()> {
         Write::DeleteAliases { key, names } => aliases::delete(tx, key, names).await,
         Write::DropMaterial { key, version } => keys::drop_material(tx, key, *version).await,
         Write::SaveImported(material) => materials::save(tx, material).await,
+        Write::InsertAccessPoint { point, quota } => access_points::insert(tx, point, *quota).await,
+        Write::SaveAccessPoint { point, read } => access_points::save(tx, point, *read).await,
+        Write::DeleteAccessPoint(point) => access_points::delete(tx, point).await,
+        Write::InsertKeyPolicy { policy, quota } => key_policies::insert(tx, policy, *quota).await,
+        Write::SaveKeyPolicy { policy, read } => key_policies::save(tx, policy, *read).await,
+        Write::DeleteKeyPolicy(policy) => key_policies::delete(tx, policy).await,
         Write::InsertDomain(domain) => identity::insert_domain(tx, domain).await,
         Write::InsertProject(project) => identity::insert_project(tx, project).await,
         Write::DeleteDomain(id) => identity::delete_domain(tx, id).await,

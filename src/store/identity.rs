@@ -582,6 +582,16 @@ pub(super) async fn delete_project(tx: &mut Tx<'_>, id: &ProjectId) -> Result<()
     );
     change!(
         tx,
+        "DELETE FROM access_points WHERE project_id = $1",
+        id.as_str()
+    );
+    change!(
+        tx,
+        "DELETE FROM capsule_policies WHERE project_id = $1",
+        id.as_str()
+    );
+    change!(
+        tx,
         "DELETE FROM project_usage WHERE project_id = $1 AND key_count = 0",
         id.as_str()
     );

@@ -19,12 +19,14 @@ use crate::crypto::row::RowSeal;
 use crate::crypto::secret::Secret;
 use crate::limits;
 
+pub mod access_points;
 pub mod aliases;
 pub mod audit;
 mod commit;
 pub mod deployment;
 pub mod grants;
 pub mod identity;
+pub mod key_policies;
 pub mod keys;
 pub mod keystores;
 mod materials;

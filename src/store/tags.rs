@@ -15,50 +15,44 @@ use crate::model::time::Timestamp;
 /// Says of the row `t` that it is a tag of this key, with one of the values if there are any.
 macro_rules! tagged {
     ($query:expr, $tag:expr, $values:expr) => {{
-        let query = &mut $query;
-        query.push(" AND t.tag_key = ").push_bind($tag.as_str());
+        $query.push(" AND t.tag_key = ").push_bind($tag.as_str());
         if !$values.is_empty() {
-            query.push(" AND t.tag_value IN (");
-            let mut list = query.separated(", ");
+            $query.push(" AND t.tag_value IN (");
+            let mut list = $query.separated(", ");
             for value in &$values[..] {
                 list.push_bind(value.as_str());
             }
-            query.push(")");
+            $query.push(")");
         }
     }};
 }
 
-/// Says what makes a key one of those that a search is for. The rarest of the tags comes first in the
-/// search: its rows lead to the keys, the others are looked up for each of them.
-macro_rules! searched {
-    ($query:expr, $project:expr, $region:expr, $search:expr, $now:expr) => {{
-        let query = &mut $query;
-        query
-            .push(" FROM keys WHERE project_id = ")
-            .push_bind($project.as_str());
-        query.push(" AND region = ").push_bind($region.as_str());
-        query
-            .push(" AND (delete_at IS NULL OR delete_at > ")
-            .push_bind($now.millis());
-        query.push(")");
-        for (at, (tag, values)) in $search.tags.iter().enumerate() {
-            query.push(match at {
-                0 => " AND id IN (SELECT key_id FROM key_tags t WHERE t.project_id = ",
-                _ => {
-                    " AND EXISTS (SELECT 1 FROM key_tags t WHERE t.key_id = keys.id \
-                     AND t.project_id = "
-                }
-            });
-            query.push_bind($project.as_str());
-            query.push(" AND t.region = ").push_bind($region.as_str());
-            tagged!(*query, tag, values);
-            query.push(")");
+/// Says of a key's id that the key has all of these tags.
+macro_rules! and_has_tags {
+    ($query:expr, $id:literal, $project:expr, $region:expr, $tags:expr) => {{
+        for (tag, values) in $tags {
+            $query
+                .push(concat!(
+                    " AND EXISTS (SELECT 1 FROM key_tags t WHERE t.key_id = ",
+                    $id,
+                    " AND t.project_id = "
+                ))
+                .push_bind($project.as_str());
+            $query.push(" AND t.region = ").push_bind($region.as_str());
+            tagged!($query, tag, values);
+            $query.push(")");
         }
-        for part in &$search.name_contains {
-            query
+    }};
+}
+
+/// Says of keys that their names contain all of these texts.
+macro_rules! and_has_name {
+    ($query:expr, $parts:expr) => {{
+        for part in $parts {
+            $query
                 .push(" AND lower(name) LIKE ")
                 .push_bind(containing(part));
-            query.push(" ESCAPE '!'");
+            $query.push(" ESCAPE '!'");
         }
     }};
 }
@@ -201,11 +195,36 @@ impl Store {
         offset: i64,
         limit: i64,
     ) -> Result<Page> {
-        let search = self.rarest_first(project, region, search).await?;
+        let (search, is_rare) = self.rarest_first(project, region, search).await?;
         let rows: Vec<Row> = read!(self, db => {
-            let mut query = QueryBuilder::new(concat!("SELECT ", columns!()));
-            searched!(query, project, region, search, now);
-            query.push(" ORDER BY created_at DESC, id DESC LIMIT ").push_bind(limit);
+            let mut query = QueryBuilder::new(concat!(
+                "SELECT ", columns!(), " FROM keys WHERE project_id = "
+            ));
+            query.push_bind(project.as_str());
+            query.push(" AND region = ").push_bind(region.as_str());
+            query.push(" AND (delete_at IS NULL OR delete_at > ").push_bind(now.millis());
+            query.push(")");
+            let mut others = &search.tags[..];
+            if let ([(tag, values), rest @ ..], true) = (others, is_rare) {
+                others = rest;
+                query
+                    .push(" AND id IN (SELECT t.key_id FROM key_tags t WHERE t.project_id = ")
+                    .push_bind(project.as_str());
+                query.push(" AND t.region = ").push_bind(region.as_str());
+                tagged!(query, tag, values);
+                query.push(")");
+            }
+            and_has_tags!(query, "keys.id", project, region, others);
+            and_has_name!(query, &search.name_contains);
+            // The few keys of a rare tag are read and sorted; keys with a common one are met soon
+            // when all are read by their age. SQLite, which keeps no statistics, needs to be told:
+            // it has no index by +created_at.
+            query.push(if is_rare {
+                " ORDER BY +created_at DESC, id DESC LIMIT "
+            } else {
+                " ORDER BY created_at DESC, id DESC LIMIT "
+            });
+            query.push_bind(limit);
             query.push(" OFFSET ").push_bind(offset);
             query.build_query_as().fetch_all(db).await
         })?;
@@ -229,7 +248,7 @@ impl Store {
         search: &TagSearch,
         now: Timestamp,
     ) -> Result<i64> {
-        let search = self.rarest_first(project, region, search).await?;
+        let (search, _) = self.rarest_first(project, region, search).await?;
         self.count_searched(project, region, &search, now).await
     }
 
@@ -241,27 +260,55 @@ impl Store {
         now: Timestamp,
     ) -> Result<i64> {
         let (count,): (i64,) = read!(self, db => {
-            let mut query = QueryBuilder::new("SELECT COUNT(*)");
-            searched!(query, project, region, search, now);
+            let mut query = QueryBuilder::new("SELECT COUNT(*) FROM ");
+            match &search.tags[..] {
+                [] => {
+                    query.push("keys WHERE project_id = ").push_bind(project.as_str());
+                    query.push(" AND region = ").push_bind(region.as_str());
+                    query.push(" AND (delete_at IS NULL OR delete_at > ").push_bind(now.millis());
+                    query.push(")");
+                    and_has_name!(query, &search.name_contains);
+                }
+                // Counted by the rows of tags, without a look at each key: only those whose day has
+                // come are read, which are few.
+                [(tag, values), others @ ..] => {
+                    query
+                        .push("(SELECT t.key_id AS found FROM key_tags t WHERE t.project_id = ")
+                        .push_bind(project.as_str());
+                    query.push(" AND t.region = ").push_bind(region.as_str());
+                    tagged!(query, tag, values);
+                    query
+                        .push(") AS tagged WHERE found NOT IN (SELECT id FROM keys WHERE project_id = ")
+                        .push_bind(project.as_str());
+                    query.push(" AND region = ").push_bind(region.as_str());
+                    query.push(" AND key_state = 4 AND delete_at <= ").push_bind(now.millis());
+                    query.push(")");
+                    and_has_tags!(query, "found", project, region, others);
+                    if !search.name_contains.is_empty() {
+                        query
+                            .push(" AND EXISTS (SELECT 1 FROM keys WHERE id = found AND project_id = ")
+                            .push_bind(project.as_str());
+                        query.push(" AND region = ").push_bind(region.as_str());
+                        and_has_name!(query, &search.name_contains);
+                        query.push(")");
+                    }
+                }
+            }
             query.build_query_as().fetch_one(db).await
         })?;
         Ok(count)
     }
 
-    /// The same search, its rarest tag first: SQLite keeps no statistics by which it could choose.
-    /// Counting stops where it makes no difference any more.
+    /// The same search, its rarest tag first, and whether that is rare at all. Counting stops where
+    /// it makes no difference any more.
     async fn rarest_first(
         &self,
         project: &ProjectId,
         region: &Region,
         search: &TagSearch,
-    ) -> Result<TagSearch> {
-        let mut search = search.clone();
-        if search.tags.len() < 2 {
-            return Ok(search);
-        }
+    ) -> Result<(TagSearch, bool)> {
         let mut counted = Vec::with_capacity(search.tags.len());
-        for (tag, values) in search.tags {
+        for (tag, values) in &search.tags {
             let (count,): (i64,) = read!(self, db => {
                 let mut query = QueryBuilder::new(
                     "SELECT COUNT(*) FROM (SELECT 1 FROM key_tags t WHERE t.project_id = ",
@@ -275,11 +322,17 @@ impl Store {
             counted.push((count, tag, values));
         }
         counted.sort_by_key(|(count, ..)| *count);
-        search.tags = counted
-            .into_iter()
-            .map(|(_, tag, values)| (tag, values))
-            .collect();
-        Ok(search)
+        let is_rare = counted
+            .first()
+            .is_some_and(|(count, ..)| *count < limits::TAGS_COUNTED);
+        let search = TagSearch {
+            tags: counted
+                .into_iter()
+                .map(|(_, tag, values)| (tag.clone(), values.clone()))
+                .collect(),
+            name_contains: search.name_contains.clone(),
+        };
+        Ok((search, is_rare))
     }
 }
 

@@ -72,7 +72,7 @@ def read(material, deployment, project, context, blob):
     if len(blob) < HEADER + TAG or blob[0] != 0x4B or blob[1] != 1:
         raise Refused("no blob of version 1")
     suite, flags = blob[2], blob[3]
-    if suite not in SUITES or flags & ~4 not in (0, 1, 2):
+    if suite not in SUITES or (flags & ~4 not in (0, 1, 2) and flags != 8):
         raise Refused("unknown suite or flags")
     hash_name, key_length = SUITES[suite]
     if len(material) != key_length:
@@ -86,6 +86,41 @@ def read(material, deployment, project, context, blob):
     if not hmac.compare_digest(okm[key_length:], commitment):
         raise Refused("commitment")
     return decrypt(suite, okm[:key_length], iv, blob[:HEADER], blob[HEADER:-TAG], blob[-TAG:])
+
+
+def read_capsule(material, deployment, project, capsule):
+    """The policy, as ("id" or "rules", text), and the data key; or Refused."""
+    if len(capsule) < 5 or capsule[:2] != b"\x43\x01" or capsule[2] not in (1, 2):
+        raise Refused("no capsule of version 1")
+    end = 5 + int.from_bytes(capsule[3:5], "big")
+    # The blob is bound to the policy, under a type byte that no caller of decrypt-data can give.
+    context = b"\x08" + (end - 2).to_bytes(4, "big") + capsule[2:end]
+    if capsule[end + 3:end + 4] != b"\x08":
+        raise Refused("its blob is not that of a capsule")
+    data_key = read(material, deployment, project, context, capsule[end:])
+    return ("id" if capsule[2] == 1 else "rules", capsule[5:end].decode()), data_key
+
+
+def selftest_capsules(corpus):
+    opened = refused = 0
+    for sample in json.loads(corpus.read_text()):
+        capsule = bytes.fromhex(sample["capsule"])
+        place = bytes.fromhex(sample["material"]), sample["deployment"], sample["project"]
+        policy, data_key = read_capsule(*place, capsule)
+        wanted = ("id", sample["policy_id"]) if sample["policy_id"] else ("rules", sample["rules"])
+        assert (policy, data_key.hex()) == (wanted, sample["plaintext"])
+        opened += 1
+        for at in range(len(capsule)):
+            changed = bytearray(capsule)
+            changed[at] ^= 1
+            try:
+                read_capsule(*place, bytes(changed))
+            except Refused:
+                refused += 1
+            else:
+                raise AssertionError(f"a capsule opened with byte {at} changed")
+    print(f"blob_reader: {opened} capsules opened, {refused} changed ones refused")
+    assert opened >= 4
 
 
 def selftest(corpus):
@@ -130,6 +165,7 @@ def main():
     arguments = parser.parse_args()
     if arguments.selftest:
         default = pathlib.Path(__file__).parent.parent / "vectors" / "blobs.v1.json"
+        selftest_capsules(default.with_name("capsules.v1.json"))
         return selftest(pathlib.Path(arguments.words[0]) if arguments.words else default)
     if len(arguments.words) != 4:
         parser.error("MATERIAL DEPLOYMENT PROJECT BLOB are needed")

@@ -5,12 +5,15 @@ which that SDK authenticates is used, and every refusal a client may come to dep
 """
 
 import base64
+import json
 import os
 import time
 import uuid
 
 from cryptography.hazmat.primitives import hashes, keywrap, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
 from huaweicloudsdkcore.auth.credentials import BasicCredentials
 from huaweicloudsdkcore.exceptions.exceptions import ClientRequestException
 from huaweicloudsdkcore.region.region import Region
@@ -705,6 +708,119 @@ def rotations(kms):
     refused("off twice", 400, "KMS.0313",
             call, kms.disable_key_rotation, kms_v2.DisableKeyRotationRequest)
     refused("on demand, of kmsd's own material", 400, "KMS.0309", rotate, kms, key)
+def trusted_key_space(kms):
+    """Capsules, and the access points and policies that say who may open them."""
+    space = str(uuid.uuid4())
+
+    def point(**members):
+        body = kms_v2.CreateAccessPointRequestBody(
+            keyspace_id=space, access_point_name=a_name(), **members)
+        return kms.create_access_point(kms_v2.CreateAccessPointRequest(body=body)).access_point_id
+
+    cluster_key = ec.generate_private_key(ec.SECP256R1())
+    cluster = point(type=2, cluster_id="cluster-1", identity=cluster_key.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode())
+    custom = point(type=3, description="the batch jobs")
+    listed, marker = [], None
+    while marker != "":
+        page = kms.list_access_point(kms_v2.ListAccessPointRequest(
+            keyspace_id=space, limit="1", marker=marker))
+        check("a page of one access point", page.page_info.current_count, 1)
+        listed += page.access_points
+        marker = page.page_info.next_marker
+    check("list-access-point", {(one.access_point_id, one.type, one.state) for one in listed},
+          {(cluster, 2, 1), (custom, 3, 1)})
+    told = kms.download_access_point_private_key(
+        kms_v2.DownloadAccessPointPrivateKeyRequest(access_point_id=custom))
+    check("get-privatekey", told.access_point_id, custom)
+    private = serialization.load_pem_private_key(told.private_key.encode(), None)
+    public = base64.b64encode(private.public_key().public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)).decode()
+
+    document = json.dumps({"version": "1.0", "allowed_access_point": [custom]})
+    policy = kms.create_key_policy(kms_v2.CreateKeyPolicyRequest(
+        body=kms_v2.CreateKeyPolicyRequestBody(
+            keyspace_id=space, policy_name="batch-only", policy=document))).policy_id
+    shown = kms.show_key_policy(kms_v2.ShowKeyPolicyRequest(policy_id=policy))
+    check("show-key-policy", (shown.policy_name, shown.policy.version,
+                              shown.policy.allowed_access_point, shown.last_access_time),
+          ("batch-only", "1.0", [custom], ""))
+    document = json.dumps({"version": "1.0", "allowed_access_point": [custom, cluster],
+                           "validity_period": {"end_time": "2099-01-01T00:00:00Z"}})
+    updated = kms.update_key_policy(kms_v2.UpdateKeyPolicyRequest(
+        policy_id=policy, body=kms_v2.UpdateKeyPolicyRequestBody(
+            policy=document, description="v2")))
+    check("update-key-policy", (updated.description, updated.policy.validity_period.end_time),
+          ("v2", "2099-01-01T00:00:00Z"))
+    listed = kms.list_key_policy(kms_v2.ListKeyPolicyRequest(keyspace_id=space))
+    check("list-key-policy", [
+        (one.policy_id, one.policy.allowed_access_point, one.policy.validity_period.end_time)
+        for one in listed.keyspace_policies
+    ], [(policy, [custom, cluster], "2099-01-01T00:00:00Z")])
+
+    key = create(kms).key_id
+    made = kms.create_datakey_capsule(kms_v2.CreateDatakeyCapsuleRequest(
+        body=kms_v2.CreateDatakeyCapsuleRequestBody(
+            key_id=key, datakey_length="256", policy_id=policy)))
+    check("a data key of 256 bits", len(base64.b64decode(made.datakey)), 32)
+
+    def attested(**proof):
+        return kms_v2.DecryptDatakeyCapsuleRequest(body=kms_v2.DecryptDatakeyCapsuleRequestBody(
+            key_id=key, datakey_capsule=made.datakey_capsule, public_key=proof.pop("to", None),
+            attestation_document=kms_v2.DecryptDatakeyCapsuleRequestBodyAttestationDocument(
+                **proof)))
+
+    def by_custom(recipient=None):
+        expire_time = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 600))
+        message = f"{made.datakey_capsule}\n{expire_time}\n{recipient or ''}"
+        signature = private.sign(message.encode(), ec.ECDSA(hashes.SHA256()))
+        return attested(custom_signature=base64.b64encode(signature).decode(),
+                        custom_public_key=public, expire_time=expire_time, to=recipient)
+
+    opened = kms.decrypt_datakey_capsule(by_custom())
+    check("decrypt-datakey-capsule", (opened.key_id, opened.instance_id, opened.datakey),
+          (key, custom, made.datakey))
+    recipient = rsa.generate_private_key(65537, 2048)
+    opened = kms.decrypt_datakey_capsule(by_custom(recipient.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode()))
+    data_key = recipient.decrypt(base64.b64decode(opened.datakey_cipher), padding.OAEP(
+        padding.MGF1(hashes.SHA256()), hashes.SHA256(), None))
+    check("for a recipient", (base64.b64encode(data_key).decode(), opened.datakey),
+          (made.datakey, None))
+    opened = kms.decrypt_datakey_capsule(attested(
+        service_token=service_account_token(cluster_key, cluster)))
+    check("for a cluster", (opened.instance_id, opened.datakey), ("cluster-1", made.datakey))
+    if not kms.show_key_policy(kms_v2.ShowKeyPolicyRequest(policy_id=policy)).last_access_time:
+        fail("last_access_time is empty after a use")
+
+    kms.disable_access_point(kms_v2.DisableAccessPointRequest(access_point_id=custom))
+    refused("a disabled access point", 403, "KMS.0306", kms.decrypt_datakey_capsule, by_custom())
+    kms.enable_access_point(kms_v2.EnableAccessPointRequest(access_point_id=custom))
+    kms.decrypt_datakey_capsule(by_custom())
+    refused("a server's document", 400, "KMS.3804", kms.decrypt_datakey_capsule,
+            attested(ecs_signature="AAAA"))
+    kms.delete_key_policy(kms_v2.DeleteKeyPolicyRequest(policy_id=policy))
+    refused("a policy that is gone", 403, "KMS.0306", kms.decrypt_datakey_capsule, by_custom())
+    refused("to read it", 404, "KMS.0207", kms.show_key_policy,
+            kms_v2.ShowKeyPolicyRequest(policy_id=policy))
+    for one in (custom, cluster):
+        kms.delete_access_point(kms_v2.DeleteAccessPointRequest(access_point_id=one))
+    refused("an access point that is gone", 404, "KMS.0207", kms.delete_access_point,
+            kms_v2.DeleteAccessPointRequest(access_point_id=custom))
+
+
+def service_account_token(key, audience):
+    """A token as the API server of a cluster signs it (ES256)."""
+    def part(data):
+        return base64.urlsafe_b64encode(data).rstrip(b"=")
+    now = int(time.time())
+    claims = {"sub": "system:serviceaccount:shop:web", "aud": [audience], "iat": now,
+              "nbf": now, "exp": now + 600}
+    signed = b".".join(part(json.dumps(one).encode())
+                       for one in ({"alg": "ES256", "kid": "k1"}, claims))
+    r, s = utils.decode_dss_signature(key.sign(signed, ec.ECDSA(hashes.SHA256())))
+    signature = r.to_bytes(32, "big") + s.to_bytes(32, "big")
+    return b".".join((signed, part(signature))).decode()
 
 
 def versions(kms):
@@ -782,6 +898,7 @@ def main():
     aliases(kms)
     imports(kms)
     rotations(kms)
+    trusted_key_space(kms)
     versions(kms)
     ways_to_authenticate(kms, key)
 

@@ -448,6 +448,8 @@ async fn members_of_every_wrong_type(db: Db) {
                     ("recipient", json!({})),
                     ("encryption_context", json!({})),
                     ("with_plain_text", json!(true)),
+                    // Of the right type, and another fault.
+                    ("attestation_document", json!({})),
                 ];
                 let labels = [
                     ("resource_instances/action", "tags", json!([])),
@@ -460,6 +462,7 @@ async fn members_of_every_wrong_type(db: Db) {
                 }
                 if right.contains(&(member.as_str(), wrong.clone())) {
                     // Of all of these the three whose type is right.
+                    // Of all of these the ones that are of a right type.
                     continue;
                 }
                 check_wrong_type(&target, call, operation, member, wrong).await;
@@ -569,6 +572,9 @@ async fn check_wrong_type(
     if body.get("key_id").is_some() || call.contains("{key_id}") {
         body["key_id"] = json!(target.key);
     }
+    if call.contains("{policy_id}") {
+        body["policy_id"] = json!("00000000-0000-4000-8000-000000000000");
+    }
     body[member] = wrong;
     let code = match (member, call) {
         // Tags and aliases.
@@ -593,7 +599,7 @@ async fn check_wrong_type(
         ("random_data_length", _) => "KMS.1801",
         ("plain_text", "encrypt-datakey") => "KMS.2101",
         ("datakey_plain_length", _) => "KMS.2102",
-        ("cipher_text", _) => "KMS.2201",
+        ("cipher_text" | "datakey_capsule", _) => "KMS.2201",
         ("datakey_cipher_length", _) => "KMS.2202",
         ("encryption_context", _) => "KMS.0208",
         ("pending_days", _) => "KMS.1401",

@@ -1,10 +1,13 @@
+mod access_points;
 mod aliases;
 mod bad_input;
+mod capsules;
 mod ciphers;
 mod default_keys;
 mod enclaves;
 mod grants;
 mod identity;
+mod key_policies;
 mod keys;
 pub mod keystores;
 mod lists;

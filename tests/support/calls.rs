@@ -192,6 +192,22 @@ pub const GRANTEE: &str = "5e2c84f0a7b94d1e9036fb7d18c25a90";
 
 /// The id of a grant that is none; `TestServer::body_for` has that of one.
 pub const NO_GRANT: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+/// The key space of the tests, which is an id that somebody chose.
+pub const KEYSPACE: &str = "3ad2f8c1-0b5e-47d6-9c34-e7160fb28a95";
+
+/// The id of an access point or key policy that nobody has.
+pub const NO_ACCESS_POINT: &str = "00000000-0000-4000-8000-000000000000";
+
+/// A document of a policy that lets one access point in.
+pub fn policy_for(access_point: &str) -> String {
+    json!({ "version": "1.0", "allowed_access_point": [access_point] }).to_string()
+}
+
+/// A name for an access point or a policy; whatever does not fit is left out.
+fn entry(name: &str) -> String {
+    let fits = |c: &char| c.is_ascii_alphanumeric() || ":/_-".contains(*c);
+    format!("e-{}", name.chars().filter(fits).collect::<String>())
+}
 
 /// Every call on keys. `coverage.rs` names the actions that are missing here.
 pub const KEY_CALLS: &[KeyCall] = &[
@@ -517,6 +533,102 @@ pub const KEY_CALLS: &[KeyCall] = &[
         "get-key-rotation-status",
         Some("2"),
         named,
+    ),
+    // The trusted key space. `TestServer::body_for` puts in what is really there.
+    uses(
+        Action::CreateDatakeyCapsule,
+        "datakey-capsule/create",
+        "AES_256",
+        |key| {
+            json!({
+                "key_id": key,
+                "datakey_length": "256",
+                "key_policy": policy_for(NO_ACCESS_POINT),
+            })
+        },
+    ),
+    uses(
+        Action::DecryptDatakeyCapsule,
+        "datakey-capsule/decrypt",
+        "AES_256",
+        |key| {
+            json!({
+                "key_id": key,
+                "datakey_capsule": base64(&[&[0x43, 1, 2, 0, 6][..], b"1.0|||", &forged(key)].concat()),
+                "attestation_document": {
+                    "custom_signature": base64(b"none"),
+                    "custom_public_key": PEER,
+                    "expire_time": "2026-01-02T03:10:00Z",
+                },
+            })
+        },
+    ),
+    call(
+        Action::CreateAccessPoint,
+        "access-points",
+        None,
+        |name| json!({ "keyspace_id": KEYSPACE, "access_point_name": entry(name), "type": 3 }),
+    ),
+    call(
+        Action::ListAccessPoints,
+        "GET access-points",
+        None,
+        |_| json!({ "keyspace_id": KEYSPACE }),
+    ),
+    call(
+        Action::DeleteAccessPoint,
+        "DELETE access-points/{access_point_id}",
+        None,
+        |_| json!({ "access_point_id": NO_ACCESS_POINT }),
+    ),
+    call(
+        Action::EnableAccessPoint,
+        "access-points/{access_point_id}/enable",
+        None,
+        |_| json!({ "access_point_id": NO_ACCESS_POINT }),
+    ),
+    call(
+        Action::DisableAccessPoint,
+        "access-points/{access_point_id}/disable",
+        None,
+        |_| json!({ "access_point_id": NO_ACCESS_POINT }),
+    ),
+    call(
+        Action::GetAccessPointPrivateKey,
+        "access-points/{access_point_id}/get-privatekey",
+        None,
+        |_| json!({ "access_point_id": NO_ACCESS_POINT }),
+    ),
+    call(Action::CreateKeyPolicy, "key-policies", None, |name| {
+        json!({
+            "keyspace_id": KEYSPACE,
+            "policy_name": entry(name),
+            "policy": "{\"version\":\"1.0\"}",
+        })
+    }),
+    call(
+        Action::ListKeyPolicies,
+        "GET key-policies",
+        None,
+        |_| json!({ "keyspace_id": KEYSPACE }),
+    ),
+    call(
+        Action::ShowKeyPolicy,
+        "GET key-policies/{policy_id}",
+        None,
+        |_| json!({ "policy_id": NO_ACCESS_POINT }),
+    ),
+    call(
+        Action::UpdateKeyPolicy,
+        "PUT key-policies/{policy_id}",
+        None,
+        |_| json!({ "policy_id": NO_ACCESS_POINT, "policy": "{\"version\":\"1.0\"}" }),
+    ),
+    call(
+        Action::DeleteKeyPolicy,
+        "DELETE key-policies/{policy_id}",
+        None,
+        |_| json!({ "policy_id": NO_ACCESS_POINT }),
     ),
     read(Action::CountKeys, "GET user-instances"),
     read(Action::ShowQuotas, "GET user-quotas"),

@@ -27,6 +27,7 @@ use serde_json::{Value, json};
 pub mod calls;
 pub mod enclave;
 pub mod imports;
+pub mod keyspace;
 pub mod openapi;
 pub mod pages;
 pub mod process;
@@ -482,6 +483,31 @@ impl TestServer {
             "update-key-rotation-interval" | "disable-key-rotation" => {
                 self.call("enable-key-rotation", json!({ "key_id": key }))
                     .await;
+                return body;
+            }
+            "datakey-capsule/create" => {
+                let point = keyspace::Custom::create(self).await;
+                body["key_policy"] = json!(calls::policy_for(&point.id));
+                return body;
+            }
+            "datakey-capsule/decrypt" => {
+                let point = keyspace::Custom::create(self).await;
+                let policy = calls::policy_for(&point.id);
+                let members =
+                    json!({ "key_id": key, "datakey_length": "256", "key_policy": policy });
+                let made = self.call("datakey-capsule/create", members).await;
+                if made.status == 200 {
+                    return point.opening(key, &made.json()["datakey_capsule"], None);
+                }
+                return body;
+            }
+            name if name.contains("{access_point_id}") => {
+                body["access_point_id"] = json!(keyspace::Custom::create(self).await.id);
+                return body;
+            }
+            name if name.contains("{policy_id}") => {
+                let policy = json!({ "version": "1.0" }).to_string();
+                body["policy_id"] = json!(keyspace::create_policy(self, &policy).await);
                 return body;
             }
             _ => return body,

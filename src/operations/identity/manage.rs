@@ -438,7 +438,8 @@ pub async fn remove_user(kms: &Arc<Kms>, domain: &str, name: &str) -> Result<()>
 /// [`ManageError::NotFound`], [`ManageError::InUse`] when it has keys.
 pub async fn remove_project(kms: &Arc<Kms>, domain: &str, name: &str) -> Result<()> {
     let project = project_named(kms, domain, name).await?;
-    let why = "it has keys; schedule their deletion and wait for it";
+    let why = "it has keys; schedule their deletion and wait for it (default keys stay, and with \
+               them their project)";
     remove(
         kms,
         Write::DeleteProject(project.id),
