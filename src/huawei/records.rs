@@ -32,7 +32,7 @@ struct Shown {
 
 /// `GET /kmsd/v1/{project_id}/keys/{key_id}/audit`
 pub async fn list(cx: &mut Context, request: &Request) -> Result<Reply> {
-    let key = key_in_path(request, None)?;
+    let key = key_in_path(request)?;
     let limit = match query_param(request, "limit")?.filter(|text| !text.is_empty()) {
         None => limits::RECORD_ROWS,
         Some(text) => Some(&text)
