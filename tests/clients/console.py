@@ -257,6 +257,7 @@ def failing_and_trying_again(browser):
 
 def filtering(browser):
     visit = Visit(browser)
+    visit.page.clock.install()
     page = visit.sign_in()
     rows = page.get_by_role("table").get_by_role("row")
     status = page.get_by_role("status")
@@ -273,7 +274,6 @@ def filtering(browser):
     names = page.locator(".cell-name a").all_inner_texts()
     check("sorted by name", names, sorted(names))
     # What others do comes in by itself.
-    page.clock.install()
     key = create("from-elsewhere")
     page.clock.fast_forward(60_000)
     visit.shows("from-elsewhere", "Enabled")
