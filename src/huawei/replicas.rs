@@ -1,8 +1,10 @@
 //! Multi-region keys, as Huawei spells them in version 2 of the API (contract, section 4.13).
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use validator::Validate;
 
+use super::tags::tag_list;
 use super::wire::{
     DEFAULT_ENTERPRISE_PROJECT, decode, key_in_path_and_body, page_in_query, without_nul,
 };
@@ -22,6 +24,7 @@ struct ReplicateKey {
     #[validate(custom(function = "without_nul"))]
     key_description: Option<String>,
     enterprise_project_id: Option<EnterpriseProject>,
+    tags: Option<Value>,
     key_id: Option<String>,
 }
 
@@ -65,6 +68,11 @@ pub async fn regions(cx: &mut Context, request: &Request) -> Result<Reply> {
 pub async fn replicate(cx: &mut Context, request: &Request) -> Result<Reply> {
     let asked: ReplicateKey = decode(request)?;
     let key = key_in_path_and_body(request, asked.key_id.as_deref())?;
+    let tags = match &asked.tags {
+        None => Vec::new(),
+        Some(Value::Array(none)) if none.is_empty() => Vec::new(),
+        Some(list) => tag_list(list)?,
+    };
     let replica = replicas::replicate(
         cx,
         &key,
@@ -73,6 +81,7 @@ pub async fn replicate(cx: &mut Context, request: &Request) -> Result<Reply> {
             project: asked.replica_project_id,
             name: asked.key_alias,
             description: asked.key_description.unwrap_or_default(),
+            tags,
             enterprise_project: asked.enterprise_project_id.map_or_else(
                 || DEFAULT_ENTERPRISE_PROJECT.to_owned(),
                 |id| id.to_string(),

@@ -241,7 +241,7 @@ fn unfit(fault: TagFault, member: impl Into<String>, why: &'static str) -> Error
 }
 
 /// The tags of tags/action: at least one, and no key twice.
-fn tag_list(value: &Value) -> Result<Vec<Tag>> {
+pub(super) fn tag_list(value: &Value) -> Result<Vec<Tag>> {
     let Value::Array(list) = value else {
         return Err(unfit(TagFault::List, "tags", "must be a list of tags"));
     };

@@ -6,10 +6,13 @@
 
 use super::identity::project_within_reach;
 use crate::kms::Context;
+use crate::limits;
 use crate::model::error::{Error, Result};
 use crate::model::ids::{KeyName, ProjectId, Region};
 use crate::model::key::{Key, KeyRef, NewReplica};
 use crate::model::state::KeyState;
+use crate::model::tag::Tag;
+use crate::store::Write;
 
 /// Where a key shall be copied to, and what it is called there.
 #[derive(Clone, Debug)]
@@ -22,6 +25,8 @@ pub struct Copy {
     pub name: KeyName,
     /// Free text.
     pub description: String,
+    /// Its tags.
+    pub tags: Vec<Tag>,
     /// The enterprise project it is filed under.
     pub enterprise_project: String,
 }
@@ -57,6 +62,9 @@ pub async fn replicate(cx: &mut Context, key: &KeyRef, copy: Copy) -> Result<Key
             "must be another region that is served here",
         ));
     }
+    if copy.tags.len() > limits::TAGS_PER_KEY {
+        return Err(Error::TooManyTags(limits::TAGS_PER_KEY));
+    }
     let project = project_within_reach(cx, &copy.project)
         .await?
         .ok_or_else(|| {
@@ -87,6 +95,12 @@ pub async fn replicate(cx: &mut Context, key: &KeyRef, copy: Copy) -> Result<Key
     // at this moment (a rotation, another copy) makes one of the two decide again.
     cx.save(&mut key).await?;
     cx.insert_replica(&key, replica.clone()).await?;
+    if !copy.tags.is_empty() {
+        cx.write(Write::PutTags {
+            key: Box::new(replica.clone()),
+            tags: copy.tags,
+        });
+    }
     Ok(replica)
 }
 

@@ -9,6 +9,8 @@ use crate::support::{Answer, Db, Setup, TestServer, on_both};
 on_both!(
     a_copy_opens_what_the_first_has_sealed_and_the_other_way_round,
     each_has_a_life_of_its_own,
+    renewed_material_reaches_every_copy,
+    what_is_not_copied_is_said_so,
     the_primary_moves_and_only_it_is_copied,
     a_primary_leaves_after_its_replicas,
     a_copy_in_another_project_of_the_account_needs_a_role_there,
@@ -145,6 +147,91 @@ async fn each_has_a_life_of_its_own(db: Db) {
             .await;
         assert_eq!(counted.ok(200)["instance_num"], 1, "{region}");
     }
+    server.stop().await;
+}
+
+/// The plan is the primary's, the new version everybody's; and it goes on after the primary moved.
+async fn renewed_material_reaches_every_copy(db: Db) {
+    let mut server = three_regions(db).await;
+    let key = server.create("orders", json!({})).await;
+    for region in ["region-2", "region-3"] {
+        replicate(&server, HOME, copy_to(&server, &key, region))
+            .await
+            .ok(200);
+    }
+    let old = encrypt(&server, HOME, &key).await;
+    let plan = json!({ "key_id": key });
+    server
+        .call_at("region-2", "enable-key-rotation", plan.clone())
+        .await
+        .refused(400, "KMS.0308");
+    server.call("enable-key-rotation", plan).await.ok(200);
+    let interval = json!({ "key_id": key, "rotation_interval": 30 });
+    server
+        .call("update-key-rotation-interval", interval)
+        .await
+        .ok(200);
+    for (round, region) in [(1, "region-2"), (2, HOME)] {
+        pass_a_month(&mut server).await;
+        let from = if round == 1 { HOME } else { "region-2" };
+        let new = encrypt(&server, from, &key).await;
+        let version = |ciphertext: &str| calls::unbase64(ciphertext)[4..8].to_vec();
+        assert_ne!(version(&new), version(&old), "round {round}");
+        for there in [HOME, "region-2", "region-3"] {
+            opens(&server, there, &new).await;
+            opens(&server, there, &old).await;
+            let sealed = encrypt(&server, there, &key).await;
+            assert_eq!(version(&sealed), version(&new), "in {there}");
+        }
+        if round == 1 {
+            move_primary(&server, HOME, &key, region).await.ok(200);
+        }
+    }
+    server.stop().await;
+}
+
+/// Thirty days, and upkeep's look at what became due.
+async fn pass_a_month(server: &mut TestServer) {
+    let mut guard = kmsd::operations::upkeep::TimeGuard::default();
+    kmsd::operations::upkeep::step(&server.kms, &mut guard)
+        .await
+        .unwrap();
+    server.pass_days(30).await;
+    kmsd::operations::upkeep::step(&server.kms, &mut guard)
+        .await
+        .unwrap();
+}
+
+async fn what_is_not_copied_is_said_so(db: Db) {
+    let server = three_regions(db).await;
+    let key = server.external("mine").await;
+    let said = replicate(&server, HOME, copy_to(&server, &key, "region-2"))
+        .await
+        .refused(400, "KMS.0308");
+    assert!(said.starts_with("imported material"), "{said}");
+    // Tags are the copy's own, within the usual bound.
+    let key = server.create("orders", json!({})).await;
+    let mut body = copy_to(&server, &key, "region-2");
+    let tags = |count: usize| -> Value {
+        (0..count)
+            .map(|at| json!({ "key": format!("k{at}"), "value": "v" }))
+            .collect()
+    };
+    for (wrong, code) in [
+        (tags(21), "KMS.0409"),
+        (json!([{ "key": "a*b" }]), "KMS.0406"),
+        (json!("x"), "KMS.0412"),
+    ] {
+        body["tags"] = wrong;
+        replicate(&server, HOME, body.clone())
+            .await
+            .refused(400, code);
+    }
+    body["tags"] = tags(2);
+    replicate(&server, HOME, body).await.ok(200);
+    let named = json!({ "key_id": key });
+    let there = server.call_at("region-2", "GET {key_id}/tags", named).await;
+    assert_eq!(there.ok(200)["existTagsNum"], 2);
     server.stop().await;
 }
 

@@ -209,6 +209,13 @@ fn entry(name: &str) -> String {
     format!("e-{}", name.chars().filter(fits).collect::<String>())
 }
 
+pub fn unbase64(text: &str) -> Vec<u8> {
+    use base64::Engine;
+    base64::engine::general_purpose::STANDARD
+        .decode(text)
+        .unwrap()
+}
+
 /// Every call on keys. `coverage.rs` names the actions that are missing here.
 pub const KEY_CALLS: &[KeyCall] = &[
     call(
