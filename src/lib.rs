@@ -19,6 +19,7 @@ pub mod operations;
 
 pub mod dialect;
 pub mod huawei;
+pub mod pages;
 
 pub mod server;
 mod tls;

@@ -20,6 +20,7 @@ use crate::huawei::routes::{Routes, service_of};
 use crate::kms::{Kms, StartError};
 use crate::limits;
 use crate::model::error::Error;
+use crate::pages::Pages;
 
 /// A server that answers.
 pub struct Server {
@@ -33,6 +34,7 @@ pub struct Server {
 
 struct State {
     kms: Arc<Kms>,
+    pages: Pages,
     routes: Routes,
     scheme: &'static str,
 }
@@ -120,6 +122,7 @@ impl Server {
 /// without a socket.
 pub fn service(kms: Arc<Kms>) -> impl Fn(&mut web::ServiceConfig) + Clone + Send + 'static {
     let state = web::Data::new(State {
+        pages: Pages::default(),
         routes: Routes::default(),
         scheme: kms.config().scheme(),
         kms,
@@ -161,6 +164,13 @@ async fn answer(http: HttpRequest, payload: web::Payload, state: web::Data<State
                 arrived,
                 started,
             };
+            if let Some(page) = state.pages.answer(&request) {
+                let reply = page.unwrap_or_else(|error| {
+                    kms.metrics().refused(error.name());
+                    render(&error, None, service)
+                });
+                return write(reply, &request_id, kms.config().dev);
+            }
             let state = state.clone();
             // On its own, so that a change goes on to its end when its client hangs up (I-41) and
             // a panic costs one request (I-24).

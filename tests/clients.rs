@@ -51,6 +51,11 @@ fn requests_generated_from_the_api_description() {
 }
 
 #[test]
+fn the_console_in_a_browser() {
+    against_dev("console.py", Db::Sqlite);
+}
+
+#[test]
 fn a_real_keystone_with_fernet_tokens() {
     against_keystone("fernet", 0);
 }

@@ -106,7 +106,7 @@ const STACK: &[&[&str]] = &[
     &["kms"],
     &["operations"],
     &["dialect"],
-    &["huawei", "aws", "console"],
+    &["huawei", "aws", "pages"],
     &["tls"],
     &["server"],
     &["cli"],

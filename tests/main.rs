@@ -18,6 +18,7 @@ mod layers;
 mod openapi;
 mod operability;
 mod outside;
+mod pages;
 mod schema;
 mod states;
 mod upkeep;

@@ -18,6 +18,7 @@ pub mod keystores;
 pub mod macs;
 pub mod materials;
 pub mod pins;
+pub mod records;
 pub mod replicas;
 pub mod rotation;
 pub mod signatures;
