@@ -6,7 +6,7 @@ use kmsd::huawei::routes::{Kind, table};
 use kmsd::pages::FILES;
 use serde_json::{Value, json};
 
-use crate::support::calls::{self, KEY_CALLS, KEYSTORES, KeyCall, name_of};
+use crate::support::calls::{self, KEYSTORES, KeyCall, name_of, named_call};
 use crate::support::openapi::{DOCUMENT, METHODS, check_schema, operations, resolve};
 use crate::support::{Db, TestServer, keyspace, on_both};
 
@@ -337,8 +337,7 @@ fn as_in_examples(server: &TestServer, key: &str, text: &str) -> String {
 }
 
 fn known(call: &str) -> &'static KeyCall {
-    let known = KEY_CALLS.iter().find(|known| known.name == call);
-    known.unwrap_or_else(|| panic!("{call} is missing in tests/support/calls.rs"))
+    named_call(call)
 }
 
 /// The state in which the key of the examples must be for a call, if it is about one.

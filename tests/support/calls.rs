@@ -649,6 +649,14 @@ pub fn spec_members(spec: &str) -> Value {
     }
 }
 
+/// The call of a name.
+pub fn named_call(name: &str) -> &'static KeyCall {
+    KEY_CALLS
+        .iter()
+        .find(|call| call.name == name)
+        .unwrap_or_else(|| panic!("{name} is missing in tests/support/calls.rs"))
+}
+
 /// The call that an action is.
 pub fn of(action: Action) -> &'static KeyCall {
     KEY_CALLS
