@@ -3,6 +3,7 @@
 use crate::kms::Context;
 use crate::model::audit::Record;
 use crate::model::error::Result;
+use crate::model::ids::ProjectId;
 use crate::model::key::KeyRef;
 pub use crate::store::audit::Place;
 
@@ -37,8 +38,21 @@ pub async fn list(
     let more = found.len() > limit;
     found.truncate(limit);
     let next = found.last().map(|(place, _)| place.clone());
+    let own = &key.project;
     Ok(Listed {
-        records: found.into_iter().map(|(_, record)| record).collect(),
+        records: found
+            .into_iter()
+            .map(|(_, record)| without_others(record, own))
+            .collect(),
         next: next.filter(|_| more),
     })
+}
+
+/// A record as the owner of the key may read it. The words of what others did may tell of further
+/// keys, which are not the owner's (threat model I-19).
+fn without_others(mut record: Record, owner: &ProjectId) -> Record {
+    if record.project_id != owner.as_str() {
+        record.detail = format!("by a grant, from project {}", record.project_id);
+    }
+    record
 }
