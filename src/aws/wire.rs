@@ -31,7 +31,11 @@ pub fn decode<Q: DeserializeOwned>(request: &Request, operation: &str) -> Result
         .map_err(|error| Error::NotJson(error.to_string()))
 }
 
-fn members(request: &Request) -> Result<Map<String, Value>> {
+/// The members of a request's body; an empty one has none.
+///
+/// # Errors
+/// [`Error::NotJson`].
+pub fn members(request: &Request) -> Result<Map<String, Value>> {
     if request.body.is_empty() {
         return Ok(Map::new());
     }

@@ -1,1 +1,4 @@
-mod first;
+mod bad_input;
+mod ciphers;
+mod keys;
+mod signatures;
