@@ -14,6 +14,7 @@ on_both!(
     the_life_of_a_key_in_texts,
     cancelling_a_deletion,
     operations_by_state,
+    uses_of_other_kinds_by_state,
     keys_are_named_in_four_ways,
     other_accounts_keys_are_not_there_i_19,
     keys_of_both_dialects_are_the_same,
@@ -338,7 +339,7 @@ async fn operations_by_state(db: Db) {
         ),
     ] {
         for (name, wanted) in STATES.iter().zip(row) {
-            let key = state_of(&server, name).await;
+            let key = state_of(&server, name, json!({})).await;
             let mut body = more.clone();
             let member = match operation {
                 "ReEncrypt" => "DestinationKeyId",
@@ -357,21 +358,100 @@ async fn operations_by_state(db: Db) {
     server.stop().await;
 }
 
-/// A symmetric key in a state.
-async fn state_of(server: &TestServer, name: &str) -> String {
-    let origin = match name {
-        "PendingImport" => "EXTERNAL",
-        _ => "AWS_KMS",
+async fn uses_of_other_kinds_by_state(db: Db) {
+    let server = TestServer::start(db).await;
+    let (state, off) = ("KMSInvalidStateException", "DisabledException");
+    let x = "eA==";
+    let peer = {
+        let body = json!({ "KeySpec": "ECC_NIST_P256", "KeyUsage": "KEY_AGREEMENT" });
+        let named = json!({ "KeyId": server.aws_key(body).await });
+        server.aws("GetPublicKey", named).await.ok(200)["PublicKey"].clone()
     };
-    let arn = server.aws_key(json!({ "Origin": origin })).await;
+    let signing = json!({ "KeySpec": "ECC_NIST_P256", "KeyUsage": "SIGN_VERIFY" });
+    let mac = json!({ "KeySpec": "HMAC_256", "KeyUsage": "GENERATE_VERIFY_MAC" });
+    let agreeing = json!({ "KeySpec": "ECC_NIST_P256", "KeyUsage": "KEY_AGREEMENT" });
+    let sign = json!({ "Message": x, "SigningAlgorithm": "ECDSA_SHA_256" });
+    let code = json!({ "Message": x, "MacAlgorithm": "HMAC_SHA_256" });
+    for (operation, members, more, enabled) in [
+        ("Sign", &signing, sign.clone(), "ok"),
+        (
+            "Verify",
+            &signing,
+            with(&sign, "Signature", x),
+            "KMSInvalidSignatureException",
+        ),
+        ("GetPublicKey", &signing, json!({}), "ok"),
+        ("GenerateMac", &mac, code.clone(), "ok"),
+        (
+            "VerifyMac",
+            &mac,
+            with(&code, "Mac", x),
+            "KMSInvalidMacException",
+        ),
+        (
+            "DeriveSharedSecret",
+            &agreeing,
+            json!({ "KeyAgreementAlgorithm": "ECDH", "PublicKey": peer }),
+            "ok",
+        ),
+    ] {
+        for (name, wanted) in STATES.iter().zip([enabled, off, state]) {
+            let key = state_of(&server, name, members.clone()).await;
+            let answer = server.aws(operation, with(&more, "KeyId", &key)).await;
+            assert_eq!(
+                answer.aws_outcome(),
+                wanted,
+                "{operation} {name}: {}",
+                answer.text
+            );
+        }
+    }
+    // A ciphertext, when its key has changed since.
+    for (name, wanted) in STATES.iter().zip(["ok", off, state]) {
+        let key = server.aws_key(json!({})).await;
+        let other = server.aws_key(json!({})).await;
+        let body = json!({ "KeyId": key, "Plaintext": x });
+        let blob = server.aws("Encrypt", body).await.ok(200)["CiphertextBlob"].clone();
+        drive(&server, &key, name).await;
+        let body = json!({ "CiphertextBlob": blob, "DestinationKeyId": other });
+        for operation in ["Decrypt", "ReEncrypt"] {
+            let answer = server.aws(operation, body.clone()).await;
+            assert_eq!(
+                answer.aws_outcome(),
+                wanted,
+                "{operation} {name}: {}",
+                answer.text
+            );
+        }
+    }
+    server.stop().await;
+}
+
+fn with(body: &Value, member: &str, value: &str) -> Value {
+    let mut body = body.clone();
+    body[member] = json!(value);
+    body
+}
+
+/// A key in a state.
+async fn state_of(server: &TestServer, name: &str, mut members: Value) -> String {
+    if name == "PendingImport" {
+        members["Origin"] = json!("EXTERNAL");
+    }
+    let arn = server.aws_key(members).await;
+    drive(server, &arn, name).await;
+    arn
+}
+
+/// Drives a key from the state that it was made in.
+async fn drive(server: &TestServer, arn: &str, name: &str) {
     let named = json!({ "KeyId": arn });
     match name {
         "Disabled" => drop(server.aws("DisableKey", named).await.ok(200)),
         "PendingDeletion" => drop(server.aws("ScheduleKeyDeletion", named).await.ok(200)),
         _ => {}
     }
-    assert_eq!(described(server, &arn).await["KeyState"], name);
-    arn
+    assert_eq!(described(server, arn).await["KeyState"], name);
 }
 
 async fn keys_are_named_in_four_ways(db: Db) {
