@@ -484,6 +484,9 @@ async fn other_accounts_keys_are_not_there_i_19(db: Db) {
     let body = json!({ "KeyId": arn, "Plaintext": "eA==" });
     let blob = server.aws("Encrypt", body).await.ok(200)["CiphertextBlob"].clone();
     let not_found = "NotFoundException";
+    let sign = json!({ "Message": "eA==", "SigningAlgorithm": "ECDSA_SHA_256" });
+    let code = json!({ "Message": "eA==", "MacAlgorithm": "HMAC_SHA_256" });
+    let agree = json!({ "KeyAgreementAlgorithm": "ECDH", "PublicKey": "eA==" });
     for name in [arn.as_str(), id_of(&arn)] {
         for (operation, more) in [
             ("DescribeKey", json!({})),
@@ -495,6 +498,23 @@ async fn other_accounts_keys_are_not_there_i_19(db: Db) {
             ("Encrypt", json!({ "Plaintext": "eA==" })),
             ("GenerateDataKey", json!({ "KeySpec": "AES_256" })),
             ("GetPublicKey", json!({})),
+            (
+                "GenerateDataKeyWithoutPlaintext",
+                json!({ "KeySpec": "AES_256" }),
+            ),
+            (
+                "GenerateDataKeyPair",
+                json!({ "KeyPairSpec": "ECC_NIST_P256" }),
+            ),
+            (
+                "GenerateDataKeyPairWithoutPlaintext",
+                json!({ "KeyPairSpec": "ECC_NIST_P256" }),
+            ),
+            ("Sign", sign.clone()),
+            ("Verify", with(&sign, "Signature", "eA==")),
+            ("GenerateMac", code.clone()),
+            ("VerifyMac", with(&code, "Mac", "eA==")),
+            ("DeriveSharedSecret", agree.clone()),
         ] {
             let mut body = more;
             body["KeyId"] = json!(name);
@@ -507,9 +527,17 @@ async fn other_accounts_keys_are_not_there_i_19(db: Db) {
             );
         }
     }
-    let body = json!({ "CiphertextBlob": blob });
-    let stolen = server.aws_as(&evil, HOME, "Decrypt", body).await;
-    assert_ne!(stolen.aws_outcome(), "ok", "{}", stolen.text);
+    for (operation, body) in [
+        ("Decrypt", json!({ "CiphertextBlob": blob })),
+        ("Decrypt", json!({ "CiphertextBlob": blob, "KeyId": arn })),
+        (
+            "ReEncrypt",
+            json!({ "CiphertextBlob": blob, "DestinationKeyId": arn }),
+        ),
+    ] {
+        let stolen = server.aws_as(&evil, HOME, operation, body).await;
+        assert_ne!(stolen.aws_outcome(), "ok", "{}", stolen.text);
+    }
     let listed = server.aws_as(&evil, HOME, "ListKeys", json!({})).await;
     assert_eq!(listed.ok(200), json!({ "Keys": [], "Truncated": false }));
     // Nor in another region of one's own.
