@@ -177,11 +177,15 @@ impl Default for TokenSettings {
 #[serde(deny_unknown_fields, default)]
 struct SignatureSettings {
     clock_minutes: u32,
+    aws_clock_minutes: u32,
 }
 
 impl Default for SignatureSettings {
     fn default() -> Self {
-        Self { clock_minutes: 15 }
+        Self {
+            clock_minutes: 15,
+            aws_clock_minutes: 5,
+        }
     }
 }
 
@@ -249,6 +253,8 @@ pub struct Config {
     pub recheck_after: std::time::Duration,
     /// How far a signature's date may be from the clock.
     pub clock_window: std::time::Duration,
+    /// The same in AWS's dialect.
+    pub aws_clock_window: std::time::Duration,
     /// What list-keys shows without `key_spec`.
     pub list_without_spec: ListWithoutSpec,
     /// Outside issuers of JWTs.
@@ -546,8 +552,13 @@ impl Settings {
         if self.tokens.recheck_seconds > 60 {
             keep(Err("tokens.recheck_seconds: must be 0 to 60".into()));
         }
-        if self.signatures.clock_minutes == 0 || self.signatures.clock_minutes > 15 {
-            keep(Err("signatures.clock_minutes: must be 1 to 15".into()));
+        for (name, minutes) in [
+            ("clock_minutes", self.signatures.clock_minutes),
+            ("aws_clock_minutes", self.signatures.aws_clock_minutes),
+        ] {
+            if minutes == 0 || minutes > 15 {
+                keep(Err(format!("signatures.{name}: must be 1 to 15")));
+            }
         }
         if self.database_connections == 0 || self.database_connections > 1000 {
             keep(Err("database_connections: must be 1 to 1000".into()));
@@ -612,6 +623,9 @@ impl Settings {
                     )),
                     clock_window: std::time::Duration::from_secs(
                         u64::from(self.signatures.clock_minutes) * 60,
+                    ),
+                    aws_clock_window: std::time::Duration::from_secs(
+                        u64::from(self.signatures.aws_clock_minutes) * 60,
                     ),
                     list_without_spec: self.compatibility.list_keys_without_spec,
                     issuers: self.issuers,

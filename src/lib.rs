@@ -18,6 +18,9 @@ pub mod kms;
 pub mod operations;
 
 pub mod dialect;
+pub mod signed;
+
+pub mod aws;
 pub mod huawei;
 pub mod pages;
 

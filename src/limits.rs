@@ -6,6 +6,10 @@ use std::time::Duration;
 /// under 13 KiB.
 pub const BODY_BYTES: usize = 64 * 1024;
 
+/// Body of a request in AWS's dialect: key policies and attestation documents are long (contract,
+/// section 1.1).
+pub const AWS_BODY_BYTES: usize = 512 * 1024;
+
 /// How long a body may take to arrive (threat model I-22): actix bounds the head only.
 pub const BODY_TIME: Duration = Duration::from_secs(10);
 

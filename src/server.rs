@@ -9,14 +9,14 @@ use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
-use actix_web::http::{KeepAlive, StatusCode};
+use actix_web::http::{KeepAlive, Method, StatusCode};
 use actix_web::web::{self, Bytes, BytesMut};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
 use futures_util::StreamExt;
 
+use crate::aws;
 use crate::dialect::{Body, Reply, Request};
-use crate::huawei::error::render;
-use crate::huawei::routes::{Routes, service_of};
+use crate::huawei;
 use crate::kms::{Kms, StartError};
 use crate::limits;
 use crate::model::error::Error;
@@ -35,7 +35,8 @@ pub struct Server {
 struct State {
     kms: Arc<Kms>,
     pages: Pages,
-    routes: Routes,
+    huawei: huawei::routes::Routes,
+    aws: aws::routes::Operations,
     scheme: &'static str,
 }
 
@@ -123,7 +124,8 @@ impl Server {
 pub fn service(kms: Arc<Kms>) -> impl Fn(&mut web::ServiceConfig) + Clone + Send + 'static {
     let state = web::Data::new(State {
         pages: Pages::default(),
-        routes: Routes::default(),
+        huawei: huawei::routes::Routes::default(),
+        aws: aws::routes::Operations::default(),
         scheme: kms.config().scheme(),
         kms,
     });
@@ -143,54 +145,99 @@ async fn answer(http: HttpRequest, payload: web::Payload, state: web::Data<State
     let kms = &state.kms;
     let request_id = hex::encode(kms.env().random::<16>());
     let (arrived, started) = (kms.env().now(), kms.env().monotonic());
-    let service = service_of(http.path());
-    let reply = match read_body(&http, payload).await {
+    let face = Face::of(&http);
+    let uri = http.uri();
+    let mut request = Request {
+        method: http.method().clone(),
+        path: uri.path().to_owned(),
+        query: uri.query().unwrap_or_default().to_owned(),
+        headers: http.headers().clone(),
+        body: Bytes::new(),
+        params: Vec::new(),
+        base_url: base_url(&state, http.headers()),
+        address: client_address(&state, &http),
+        request_id: request_id.clone(),
+        arrived,
+        started,
+    };
+    let reply = match read_body(&http, payload, face.body_bytes()).await {
         Err(error) => {
             kms.metrics().refused(error.name());
-            render(&error, None, service)
+            face.render(&error, http.path(), &request_id)
         }
         Ok(body) => {
-            let uri = http.uri();
-            let mut request = Request {
-                method: http.method().clone(),
-                path: uri.path().to_owned(),
-                query: uri.query().unwrap_or_default().to_owned(),
-                headers: http.headers().clone(),
-                body,
-                params: Vec::new(),
-                base_url: base_url(&state, http.headers()),
-                address: client_address(&state, &http),
-                request_id: request_id.clone(),
-                arrived,
-                started,
-            };
+            request.body = body;
             if let Some(page) = state.pages.answer(&request) {
                 let reply = page.unwrap_or_else(|error| {
                     kms.metrics().refused(error.name());
-                    render(&error, None, service)
+                    face.render(&error, http.path(), &request_id)
                 });
                 return write(reply, &request_id, kms.config().dev);
             }
             let state = state.clone();
             // On its own, so that a change goes on to its end when its client hangs up (I-41) and
             // a panic costs one request (I-24).
-            let done =
-                actix_web::rt::spawn(
-                    async move { state.routes.answer(&state.kms, &mut request).await },
-                );
+            let done = actix_web::rt::spawn(async move { face.answer(&state, &mut request).await });
             done.await.unwrap_or_else(|_| {
                 kms.metrics().panicked();
                 tracing::error!(%request_id, "a request handler panicked");
-                render(&Error::Internal("panic".into()), None, service)
+                face.render(&Error::Internal("panic".into()), http.path(), &request_id)
             })
         }
     };
     write(reply, &request_id, kms.config().dev)
 }
 
+/// Which dialect a request is in.
+#[derive(Clone, Copy)]
+enum Face {
+    /// Huawei's, and whatever has a path.
+    Huawei,
+    /// AWS's: every operation is `POST /`.
+    Aws,
+}
+
+impl Face {
+    fn of(http: &HttpRequest) -> Self {
+        if http.method() == Method::POST && http.path() == "/" {
+            Self::Aws
+        } else {
+            Self::Huawei
+        }
+    }
+
+    const fn body_bytes(self) -> usize {
+        match self {
+            Self::Huawei => limits::BODY_BYTES,
+            Self::Aws => limits::AWS_BODY_BYTES,
+        }
+    }
+
+    async fn answer(self, state: &State, request: &mut Request) -> Reply {
+        match self {
+            Self::Huawei => state.huawei.answer(&state.kms, request).await,
+            Self::Aws => state.aws.answer(&state.kms, request).await,
+        }
+    }
+
+    fn render(self, error: &Error, path: &str, request_id: &str) -> Reply {
+        match self {
+            Self::Huawei => {
+                let service = huawei::routes::service_of(path);
+                huawei::error::render(error, None, service)
+            }
+            Self::Aws => aws::error::render(error, None, &Default::default(), request_id),
+        }
+    }
+}
+
 /// Reads a body within its bounds of size and time. One that is too large is read to its end, so
 /// that the client gets to read the refusal.
-async fn read_body(http: &HttpRequest, mut payload: web::Payload) -> Result<Bytes, Error> {
+async fn read_body(
+    http: &HttpRequest,
+    mut payload: web::Payload,
+    most: usize,
+) -> Result<Bytes, Error> {
     let read = async {
         let mut body = BytesMut::new();
         let mut size = 0_usize;
@@ -201,12 +248,12 @@ async fn read_body(http: &HttpRequest, mut payload: web::Payload) -> Result<Byte
             if size > limits::DRAINED_BYTES {
                 break;
             }
-            if size <= limits::BODY_BYTES {
+            if size <= most {
                 body.extend_from_slice(&chunk);
             }
         }
-        if size > limits::BODY_BYTES {
-            Err(Error::BodyTooLarge(limits::BODY_BYTES))
+        if size > most {
+            Err(Error::BodyTooLarge(most))
         } else {
             Ok(body.freeze())
         }
@@ -216,7 +263,7 @@ async fn read_body(http: &HttpRequest, mut payload: web::Payload) -> Result<Byte
         .get("content-length")
         .and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     if claims.is_some_and(|claims| claims > limits::DRAINED_BYTES as u64) {
-        return Err(Error::BodyTooLarge(limits::BODY_BYTES));
+        return Err(Error::BodyTooLarge(most));
     }
     tokio::time::timeout(limits::BODY_TIME, read)
         .await

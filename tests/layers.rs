@@ -99,7 +99,7 @@ fn is_dialect(file: &str) -> bool {
 /// The stack, from the bottom up; modules in one row do not know each other.
 const STACK: &[&[&str]] = &[
     &["model", "limits"],
-    &["env", "json"],
+    &["env", "json", "signed"],
     &["crypto"],
     &["outside", "store", "hsm"],
     &["config"],

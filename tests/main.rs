@@ -9,6 +9,7 @@ mod support;
 
 mod access;
 mod audit;
+mod aws;
 mod clients;
 mod coverage;
 mod crash;

@@ -8,9 +8,10 @@ use actix_web::http::header::HeaderMap;
 use actix_web::web::{Bytes, Query};
 use kmsd::config::{Config, Flags};
 use kmsd::dialect::Request;
-use kmsd::huawei::wire::{query_param, unescape};
+use kmsd::huawei::wire::query_param;
 use kmsd::json::Object;
 use kmsd::model::time::Timestamp;
+use kmsd::signed::unescape;
 use serde_json::Value;
 
 /// What strict JSON takes, the library takes as the same; what it refuses beyond the library, it

@@ -168,6 +168,8 @@ fn print(kms: &Kms, server: &Server, first_account: &str) {
             ("AWS_ACCESS_KEY_ID", account.access_key),
             ("AWS_SECRET_ACCESS_KEY", account.secret_key),
             ("AWS_REGION", region),
+            // What boto3 and the AWS CLI read.
+            ("AWS_DEFAULT_REGION", region),
             ("AWS_ACCOUNT_ID", account_id),
         ] {
             text.push_str(&format!("export {name}{}='{value}'\n", account.suffix));

@@ -195,8 +195,13 @@ enum AccessKeyCommand {
         /// The domain's name
         #[arg(long)]
         domain: String,
-        /// After how many hours it ends; never, if not given
-        #[arg(long, value_name = "HOURS", value_parser = clap::value_parser!(u32).range(1..))]
+        /// Makes a temporary one, with a session token: after how many hours it ends
+        #[arg(
+            long = "expires-in",
+            alias = "hours",
+            value_name = "HOURS",
+            value_parser = clap::value_parser!(u32).range(1..)
+        )]
         hours: Option<u32>,
     },
     /// Show every access key, without secrets
@@ -494,13 +499,14 @@ async fn access_key(kms: &Arc<Kms>, command: AccessKeyCommand) -> Done {
             let lifetime = hours.map(|hours| Duration::from_secs(u64::from(hours) * 3600));
             let key = manage::add_access_key(kms, &domain, &user, &project, lifetime).await?;
             let secret = String::from_utf8_lossy(key.secret.expose()).into_owned();
-            Ok(Answer {
-                text: format!(
-                    "access key  {}\nsecret key  {secret}\nThe secret is shown this once.",
-                    key.id
-                ),
-                json: json!({ "access_key": key.id, "secret_key": secret }),
-            })
+            let mut text = format!("access key     {}\nsecret key     {secret}", key.id);
+            let mut json = json!({ "access_key": key.id, "secret_key": secret });
+            if let Some(token) = manage::session_token(kms, &key.id).await? {
+                text.push_str(&format!("\nsession token  {token}"));
+                json["session_token"] = json!(token);
+            }
+            text.push_str("\nThe secret is shown this once.");
+            Ok(Answer { text, json })
         }
         AccessKeyCommand::List => {
             let rows = manage::access_keys(kms).await?;

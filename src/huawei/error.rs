@@ -108,6 +108,13 @@ fn kms(error: &Error, action: Option<Action>) -> (u16, &'static str, String) {
             format!("the body is not a JSON object: {why}"),
         ),
         Error::Missing(member) => (400, "KMS.0204", format!("{member} is missing or empty")),
+        // Spoken by the other dialect only.
+        Error::Constraint(why) => (400, "KMS.0308", why.clone()),
+        Error::IncompleteSignature(why) => (401, "APIGW.0301", why.clone()),
+        Error::NoKeyId(given) => (400, "KMS.0205", format!("key_id {given} is not valid")),
+        Error::BadArn(why) => (400, "KMS.0205", why.clone()),
+        Error::OtherRegion(region) => (400, "KMS.0205", format!("the key is in {region}")),
+
         Error::Invalid { member, why } => (
             400,
             code_of_member(member, action),
@@ -263,7 +270,12 @@ fn kms(error: &Error, action: Option<Action>) -> (u16, &'static str, String) {
                 "plain_text is not a data key of datakey_plain_length bytes and its digest",
             ),
         },
-        Error::InvalidCiphertext => (
+        // Of what this dialect has no words for.
+        Error::SignatureDoesNotHold
+        | Error::MacDoesNotHold
+        | Error::InvalidMarker
+        | Error::DryRun => fixed(400, "KMS.0308", "it does not hold"),
+        Error::InvalidCiphertext | Error::IncorrectKey => (
             400,
             match action {
                 Some(Action::DecryptDataKey) => "KMS.2203",

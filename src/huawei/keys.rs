@@ -180,7 +180,7 @@ pub async fn create(cx: &mut Context, request: &Request) -> Result<Reply> {
         Some(id) => keystore_id(id)?,
     };
     let new = NewKey {
-        name: asked.key_alias,
+        name: Some(asked.key_alias),
         spec: asked.key_spec.map_or(KeySpec::Aes256, |spec| spec.0),
         usage: asked.key_usage.map(|usage| usage.0),
         origin: asked.origin.map_or(Origin::Kms, |origin| origin.0),

@@ -7,13 +7,14 @@ use serde_json::{Map, Value};
 use validator::Validate;
 
 use super::keys::{KeyDetails, details};
-use super::wire::{NumberText, Sequence, decode, key_in_path, unescape};
+use super::wire::{NumberText, Sequence, decode, key_in_path};
 use crate::dialect::{Reply, Request};
 use crate::kms::Context;
 use crate::limits;
 use crate::model::error::{Error, Result, TagFault};
 use crate::model::tag::{Tag, TagSearch};
 use crate::operations::tags;
+use crate::signed::unescape;
 
 /// What must not stand in a tag's key or value, beside ASCII's control characters.
 const FORBIDDEN: [char; 5] = ['*', '<', '>', '\\', '='];

@@ -18,6 +18,7 @@ use crate::model::error::{Error, Result};
 use crate::model::ids::{AliasName, KeyId, Malformed};
 use crate::model::key::KeyRef;
 use crate::model::time::Timestamp;
+use crate::signed::unescape;
 
 /// Members for which an empty string is a value; everywhere else it means that the member is
 /// absent (contract, section 1.3).
@@ -309,25 +310,6 @@ pub fn millis_or_empty(at: Option<Timestamp>) -> String {
     at.map_or_else(String::new, millis)
 }
 
-/// Decodes what a browser or client escaped in a query or path: `%XX`, and in a query `+` for a
-/// space. `None` when it is not UTF-8 or an escape is broken.
-pub fn unescape(text: &str, plus_is_space: bool) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        bytes.push(match byte {
-            b'%' => {
-                let digit = |b: Option<u8>| char::from(b?).to_digit(16);
-                let (high, low) = (digit(rest.next())?, digit(rest.next())?);
-                u8::try_from(high * 16 + low).ok()?
-            }
-            b'+' if plus_is_space => b' ',
-            other => other,
-        });
-    }
-    String::from_utf8(bytes).ok()
-}
-
 /// A parameter of the route, decoded and checked.
 ///
 /// # Errors
@@ -492,15 +474,6 @@ mod tests {
             "kms:eu-1:x:alias:",
         ] {
             assert!(parse(bad).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn escapes_are_decoded_or_refused() {
-        assert_eq!(unescape("a%2Fb+c", true).as_deref(), Some("a/b c"));
-        assert_eq!(unescape("a+b", false).as_deref(), Some("a+b"));
-        for bad in ["%", "%2", "%zz", "%ff"] {
-            assert_eq!(unescape(bad, true), None, "{bad}");
         }
     }
 }

@@ -20,7 +20,7 @@ use crate::model::identity::Project;
 use crate::model::ids::{AliasName, DomainId, KeyId, KeystoreId, ProjectId, Region};
 use crate::model::key::{Key, KeyRef};
 use crate::model::keystore::Keystore;
-use crate::model::spec::Origin;
+use crate::model::spec::{KeySpec, KeyUsage, Origin};
 use crate::model::state::Verdict;
 use crate::model::time::Timestamp;
 use crate::store::{Sealed, Write};
@@ -36,6 +36,8 @@ pub struct Context {
     grants: Option<Vec<Grant>>,
     writes: Vec<Write>,
     forgets: bool,
+    /// Spec and usage of the last key that was found.
+    kind: Option<(KeySpec, KeyUsage)>,
     note: Note,
 }
 
@@ -95,6 +97,7 @@ impl Context {
             grants: None,
             writes: Vec::new(),
             forgets: false,
+            kind: None,
             note: Note::default(),
         }
     }
@@ -127,6 +130,16 @@ impl Context {
     /// Time and randomness.
     pub fn env(&self) -> &Env {
         self.kms.env()
+    }
+
+    /// Spec and usage of the key that the call names, once it is found.
+    pub fn key_kind(&self) -> Option<(KeySpec, KeyUsage)> {
+        self.kind
+    }
+
+    /// The key that the call names: as it was asked for, until it is found.
+    pub fn key_named(&self) -> &str {
+        &self.note.key_id
     }
 
     /// The project of the caller's credential.
@@ -177,6 +190,7 @@ impl Context {
         self.note.key_id = reference.to_string();
         let id = self.resolve(reference).await?;
         let key = self.find(part, &id).await?;
+        self.kind = Some((key.spec, key.usage));
         if !matches!(reference, KeyRef::Id(_)) {
             self.note.access.push(format!("by {reference}"));
         }

@@ -540,6 +540,23 @@ impl Kms {
             .with("region", region.as_str())
     }
 
+    /// Where the marker of a page belongs.
+    pub fn place_of_page(&self, project: &ProjectId, region: &Region, list: &str) -> Place {
+        Place::new("page marker")
+            .with("deployment", &self.deployment.id)
+            .with("project", project.as_str())
+            .with("region", region.as_str())
+            .with("list", list)
+    }
+
+    /// Where the session token of a temporary access key belongs.
+    pub fn place_of_session_token(&self, project: &ProjectId, access_key: &str) -> Place {
+        Place::new("session token")
+            .with("deployment", &self.deployment.id)
+            .with("project", project.as_str())
+            .with("access_key", access_key)
+    }
+
     /// Where the secret of an access key belongs.
     pub fn place_of_access_key(&self, project: &ProjectId, access_key: &str) -> Place {
         Place::new("access_keys.sealed_secret")

@@ -26,6 +26,8 @@ pub enum Error {
     NotJson(String),
     /// A mandatory member is missing or empty.
     Missing(String),
+    /// Members break the rules of their dialect's model: the whole sentence.
+    Constraint(String),
     /// A member breaks its rule.
     Invalid {
         /// Which one.
@@ -40,6 +42,8 @@ pub enum Error {
     InvalidToken(&'static str),
     /// The token ended at this moment.
     ExpiredToken(Timestamp),
+    /// The signature is not complete: what is missing.
+    IncompleteSignature(String),
     /// The signature does not hold: the reason.
     BadSignature(String),
     /// User and password do not fit, or the user may not sign in.
@@ -59,6 +63,12 @@ pub enum Error {
 
     /// No such key in the caller's project.
     KeyNotFound,
+    /// What names a key is none of the forms that an id has: the text.
+    NoKeyId(String),
+    /// What names a key is an ARN, and none that this call takes: why.
+    BadArn(String),
+    /// What names a key is an ARN of another region: which.
+    OtherRegion(String),
     /// A grant on the key names the caller, but none that does covers this action.
     NotGranted(Action),
     /// The key has no such grant, or none that the caller may know of.
@@ -119,6 +129,16 @@ pub enum Error {
     AlreadyInRegion(Region),
     /// The key has no replica in that region, or not one that is enabled.
     NoReplicaThere(Region),
+    /// The signature does not hold, where that is an error.
+    SignatureDoesNotHold,
+    /// The authentication code does not hold, where that is an error.
+    MacDoesNotHold,
+    /// The key that the caller names is not the one that the ciphertext names.
+    IncorrectKey,
+    /// The marker of a page is not one that this list gave.
+    InvalidMarker,
+    /// It would have been done, had it been meant.
+    DryRun,
     /// Material cannot be imported or dropped: why.
     Import(ImportFault),
     /// The key's material cannot be renewed: why.
@@ -309,10 +329,11 @@ impl Error {
             Error::Unreadable(_) => "unreadable",
             Error::NotJson(_) => "not-json",
             Error::Missing(_) => "missing-member",
-            Error::Invalid { .. } => "invalid-member",
+            Error::Invalid { .. } | Error::Constraint(_) => "invalid-member",
             Error::NoCredential => "no-credential",
             Error::InvalidToken(_) => "invalid-token",
             Error::ExpiredToken(_) => "expired-token",
+            Error::IncompleteSignature(_) => "incomplete-signature",
             Error::BadSignature(_) => "bad-signature",
             Error::BadPassword => "bad-password",
             Error::NeedsProjectScope => "needs-project-scope",
@@ -322,6 +343,9 @@ impl Error {
             Error::TokenNotFound => "token-not-found",
             Error::NotRevocable => "not-revocable",
             Error::KeyNotFound => "key-not-found",
+            Error::NoKeyId(_) => "no-key-id",
+            Error::BadArn(_) => "bad-arn",
+            Error::OtherRegion(_) => "other-region",
             Error::NotGranted(_) => "not-granted",
             Error::GrantNotFound => "grant-not-found",
             Error::GrantOfAnotherKey => "grant-of-another-key",
@@ -348,6 +372,11 @@ impl Error {
             Error::HasReplicas(_) => "has-replicas",
             Error::AlreadyInRegion(_) => "already-in-region",
             Error::NoReplicaThere(_) => "no-replica-there",
+            Error::SignatureDoesNotHold => "signature-does-not-hold",
+            Error::MacDoesNotHold => "mac-does-not-hold",
+            Error::IncorrectKey => "incorrect-key",
+            Error::InvalidMarker => "invalid-marker",
+            Error::DryRun => "dry-run",
             Error::Import(fault) => fault.name(),
             Error::CannotRotate(_) => "cannot-rotate",
             Error::RotationIsOn => "rotation-is-on",
@@ -396,6 +425,7 @@ impl Error {
             Error::NoCredential
                 | Error::InvalidToken(_)
                 | Error::ExpiredToken(_)
+                | Error::IncompleteSignature(_)
                 | Error::BadSignature(_)
                 | Error::BadPassword
                 | Error::NoSuchScope

@@ -217,6 +217,13 @@ impl KeystoreId {
     }
 }
 
+impl KeyName {
+    /// The name of a key that nobody named: its id.
+    pub fn of_unnamed(id: &KeyId) -> Self {
+        Self(id.0.clone())
+    }
+}
+
 impl ProjectId {
     /// A new random id.
     pub fn from_random(bytes: [u8; 16]) -> Self {

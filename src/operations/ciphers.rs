@@ -96,10 +96,14 @@ pub async fn decrypt(
     ciphertext: &[u8],
 ) -> Result<(Key, Secret)> {
     if algorithm == SYMMETRIC_DEFAULT {
-        let named = key;
+        let named = match key {
+            Some(KeyRef::Id(id)) => Some(id.clone()),
+            Some(alias) => Some(cx.key_for(Action::Decrypt, alias).await?.id),
+            None => None,
+        };
         let (key, plaintext) = open(cx, binding, ciphertext).await?;
-        if matches!(named, Some(KeyRef::Id(id)) if *id != key.id) {
-            return Err(Error::InvalidCiphertext);
+        if named.is_some_and(|id| id != key.id) {
+            return Err(Error::IncorrectKey);
         }
         return Ok((key, plaintext));
     }
@@ -204,6 +208,8 @@ pub enum PairKind {
     P521,
     /// The SECG curve secp256k1.
     Secp256k1,
+    /// Edwards curve 25519.
+    Ed25519,
     /// SM2.
     Sm2,
 }
@@ -218,6 +224,7 @@ impl PairKind {
             PairKind::P384 => MaterialKind::EcP384,
             PairKind::P521 => MaterialKind::EcP521,
             PairKind::Secp256k1 => MaterialKind::Secp256k1,
+            PairKind::Ed25519 => MaterialKind::Ed25519,
             PairKind::Sm2 => MaterialKind::Sm2,
         }
     }

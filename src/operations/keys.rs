@@ -12,6 +12,8 @@ use crate::model::key::{DEFAULT_KEY_SUFFIX, Filter, Key, KeyRef, PENDING_DAYS};
 use crate::model::keystore::{DoomedObject, Keystore};
 use crate::model::spec::{Family, KeySpec, KeyUsage, Origin};
 use crate::model::state::KeyState;
+use crate::model::time::Timestamp;
+use crate::operations::pages::Position;
 use crate::store::keys::Page;
 use crate::store::{Sealed, Write};
 
@@ -24,8 +26,9 @@ const UNFINISHED: Duration = Duration::from_secs(10 * 60);
 /// What a new key shall be.
 #[derive(Clone, Debug)]
 pub struct NewKey {
-    /// Its name; unique in project and region, and not ending in `/default`.
-    pub name: KeyName,
+    /// Its name; unique in project and region, and not ending in `/default`. `None` for one that
+    /// nobody else has: its id.
+    pub name: Option<KeyName>,
     /// Its algorithm and size.
     pub spec: KeySpec,
     /// Its usage; `None` for the spec's default.
@@ -67,7 +70,9 @@ pub struct Quota {
 /// [`Error::KeyQuotaReached`].
 pub async fn create(cx: &mut Context, new: NewKey) -> Result<Key> {
     cx.permit()?;
-    name_is_free_to_choose(&new.name)?;
+    if let Some(name) = &new.name {
+        name_is_free_to_choose(name)?;
+    }
     let usage = new.usage.unwrap_or(new.spec.usages()[0]);
     if !new.spec.usages().contains(&usage) {
         return Err(Error::UsageMismatch {
@@ -96,8 +101,8 @@ pub async fn create(cx: &mut Context, new: NewKey) -> Result<Key> {
     let key = Key {
         project: cx.project()?.id.clone(),
         region: cx.region().clone(),
+        name: new.name.unwrap_or_else(|| KeyName::of_unnamed(&id)),
         id,
-        name: new.name,
         spec: new.spec,
         usage,
         origin: new.origin,
@@ -160,6 +165,31 @@ pub async fn list(cx: &mut Context, filter: &Filter, offset: u64, limit: u32) ->
             .collect::<Result<_>>()?,
         total: u64::try_from(total).unwrap_or(0),
     })
+}
+
+/// Reads the project's keys after a position, or from the first on, the oldest first.
+///
+/// # Errors
+/// [`Error::Forbidden`].
+pub async fn list_after(
+    cx: &mut Context,
+    after: Option<&Position>,
+    limit: u32,
+) -> Result<Vec<Key>> {
+    cx.permit()?;
+    let now = cx.kms().deadline_now();
+    let after = after.map_or((Timestamp::from_millis(i64::MIN), ""), |last| {
+        (last.at, last.id.as_str())
+    });
+    let rows = cx
+        .kms()
+        .store()
+        .list_keys_after(&cx.project()?.id, cx.region(), now, after, i64::from(limit))
+        .await?;
+    let sealing = cx.project_key().await?;
+    rows.into_iter()
+        .map(|row| Ok(row.open(sealing.row())?.as_of(now)))
+        .collect()
 }
 
 /// Lets a disabled key be used again.

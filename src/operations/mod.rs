@@ -17,6 +17,7 @@ pub mod keys;
 pub mod keystores;
 pub mod macs;
 pub mod materials;
+pub mod pages;
 pub mod pins;
 pub mod records;
 pub mod replicas;

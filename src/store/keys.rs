@@ -304,6 +304,36 @@ impl Store {
         Ok(Page { keys, total })
     }
 
+    /// A project's keys after one of them, the oldest first, without those whose day has come.
+    ///
+    /// # Errors
+    /// [`StoreError`] when they cannot be read.
+    pub async fn list_keys_after(
+        &self,
+        project: &ProjectId,
+        region: &Region,
+        now: Timestamp,
+        (created_at, id): (Timestamp, &str),
+        limit: i64,
+    ) -> Result<Vec<Sealed<Key>>> {
+        let rows: Vec<Row> = read!(self, db => {
+            sqlx::query_as(concat!(
+                "SELECT ", columns!(), " FROM keys WHERE project_id = $1 AND region = $2 \
+                 AND (delete_at IS NULL OR delete_at > $3) AND (created_at, id) > ($4, $5) \
+                 ORDER BY created_at, id LIMIT $6"
+            ))
+            .bind(project.as_str())
+            .bind(region.as_str())
+            .bind(now.millis())
+            .bind(created_at.millis())
+            .bind(id)
+            .bind(limit)
+            .fetch_all(db)
+            .await
+        })?;
+        rows.into_iter().map(TryInto::try_into).collect()
+    }
+
     /// The keys that cloud services made for themselves in a project, in every region.
     ///
     /// # Errors

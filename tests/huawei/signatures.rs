@@ -455,12 +455,27 @@ async fn access_keys_end(db: Db) {
     let mut short = signer(&server);
     short.access_key = new.id.to_string();
     short.secret_key = String::from_utf8(new.secret.expose().to_vec()).unwrap();
+    // It is a temporary one, and goes with its session token, which is signed.
+    let alone = try_list(&short, &server).await;
+    alone.refused(401, "KMS.0302");
+    let token = manage::session_token(&server.kms, &new.id).await.unwrap();
+    let token = token.unwrap();
+    short.headers.push(("x-security-token", token.clone()));
+    let unsigned = try_list(&short, &server).await;
+    unsigned.refused(401, "APIGW.0301");
+    short.names.push("x-security-token");
+    short.names.sort_unstable();
     try_list(&short, &server).await.ok(200);
     server.clock.advance(Duration::from_millis(59_999));
     try_list(&short, &server).await.ok(200);
     server.clock.advance(Duration::from_millis(1));
     let ended = try_list(&short, &server).await;
-    assert_eq!(ended.refused(401, "APIGW.0301"), NOT_VALID);
+    ended.refused(401, "KMS.0303");
+    let mut lasting = signer(&server);
+    lasting.headers.push(("x-security-token", token));
+    lasting.names.push("x-security-token");
+    lasting.names.sort_unstable();
+    try_list(&lasting, &server).await.refused(401, "KMS.0302");
 
     // Its user disabled and enabled again, and the key removed: at once, each time.
     let own_signer = signer(&server);
@@ -507,8 +522,8 @@ async fn one_credential_decides_i_3(db: Db) {
         .push(("x-security-token", "temporary".to_owned()));
     let answer = try_list(&temporary, &server).await;
     assert_eq!(
-        answer.refused(401, "APIGW.0301"),
-        "X-Security-Token does not belong to this access key"
+        answer.refused(401, "KMS.0302"),
+        "the token is not valid: the access key is not a temporary one"
     );
     let mut twice = list_keys(&signer(&server), &server);
     let authorization = twice.header("authorization").to_owned();

@@ -24,6 +24,7 @@ use kmsd::server::Server;
 use kmsd::store::{Sealed, Write};
 use serde_json::{Value, json};
 
+pub mod aws;
 pub mod calls;
 pub mod enclave;
 pub mod imports;

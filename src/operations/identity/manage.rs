@@ -407,6 +407,25 @@ pub async fn add_access_key(
     Ok(new)
 }
 
+/// The session token of an access key, which it needs if it has an end and otherwise has none.
+/// Nothing of it is stored.
+///
+/// # Errors
+/// [`ManageError::NotFound`].
+pub async fn session_token(kms: &Arc<Kms>, id: &AccessKeyId) -> Result<Option<String>> {
+    let row = kms.store().find_access_key(id).await?;
+    let row = row.ok_or_else(|| ManageError::NotFound(format!("access key {id}")))?;
+    let key = row.open(kms.key().row())?;
+    let Some(end) = key.expires_at else {
+        return Ok(None);
+    };
+    let sealing = kms.project_key(&key.project).await?;
+    let place = kms.place_of_session_token(&key.project, id.as_str());
+    let end = end.millis().to_be_bytes();
+    let sealed = sealed::seal(sealing.wrap(), &place, &end, kms.env().entropy());
+    Ok(Some(URL_SAFE_NO_PAD.encode(sealed)))
+}
+
 /// Ends an access key, and with it the tokens that were had with it.
 ///
 /// # Errors

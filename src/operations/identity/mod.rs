@@ -4,6 +4,9 @@
 
 use std::sync::Arc;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
 use crate::crypto::password;
 use crate::crypto::sealed;
 use crate::crypto::secret::Secret;
@@ -96,26 +99,71 @@ pub async fn log_in(kms: &Arc<Kms>, login: Login, scope: Option<ScopeRef>) -> Re
 ///
 /// # Errors
 /// [`Error::BadSignature`], in the same words and after the same work whether the access key is
-/// unknown or the signature is wrong (I-8).
+/// unknown or the signature is wrong (I-8). To whoever has the secret of a temporary access key:
+/// [`Error::InvalidToken`] without its session token, or when a lasting one comes with any;
+/// [`Error::ExpiredToken`] when it has ended.
 pub async fn check_signature(
     kms: &Arc<Kms>,
     access_key: &str,
     derivation: &Derivation,
     string_to_sign: &[u8],
     signature: &str,
+    session_token: Option<&str>,
 ) -> Result<Caller> {
     let refused = || Error::BadSignature(BAD_ACCESS_KEY.into());
     let checked = match AccessKeyId::parse(access_key) {
-        Ok(id) => find_access_key(kms, &id).await?,
+        Ok(id) => known_access_key(kms, &id).await?,
         Err(_) => None,
     };
     let nobody = Secret::from_slice(&[0; 40]);
     let secret = checked.as_ref().map_or(&nobody, |key| &key.secret);
     let signed = signing_key::verify(secret, derivation, string_to_sign, signature);
     match checked {
-        Some(checked) if signed => Ok(checked.caller.clone()),
+        Some(checked) if signed => {
+            check_session(kms, &checked.caller, access_key, session_token).await?;
+            Ok(checked.caller.clone())
+        }
         _ => Err(refused()),
     }
+}
+
+/// A temporary access key goes with its session token, and only as long as it lasts.
+async fn check_session(
+    kms: &Kms,
+    caller: &Caller,
+    access_key: &str,
+    session_token: Option<&str>,
+) -> Result<()> {
+    let (end, token) = match (caller.expires_at, session_token) {
+        (None, None) => return Ok(()),
+        (None, Some(_)) => {
+            return Err(Error::InvalidToken("the access key is not a temporary one"));
+        }
+        (Some(_), None) => {
+            return Err(Error::InvalidToken(
+                "a temporary access key needs its session token",
+            ));
+        }
+        (Some(end), Some(token)) => (end, token),
+    };
+    let not_its = Error::InvalidToken("it is not the session token of the access key");
+    let Some(project) = caller.project() else {
+        return Err(not_its);
+    };
+    let key = kms.project_key(&project.id).await?;
+    let place = kms.place_of_session_token(&project.id, access_key);
+    let says = URL_SAFE_NO_PAD
+        .decode(token)
+        .ok()
+        .and_then(|token| sealed::open(key.wrap(), &place, &token).ok());
+    match says {
+        Some(says) if says.expose() == end.millis().to_be_bytes() => {}
+        _ => return Err(not_its),
+    }
+    if end <= kms.now() {
+        return Err(Error::ExpiredToken(end));
+    }
+    Ok(())
 }
 
 /// The projects in which the caller could work: those in which a local user has a role, or the one
@@ -354,12 +402,20 @@ async fn find_access_key(
     kms: &Arc<Kms>,
     id: &AccessKeyId,
 ) -> Result<Option<Arc<CheckedAccessKey>>> {
+    let known = known_access_key(kms, id).await?;
+    Ok(known.filter(|key| key.caller.expires_at.is_none_or(|end| end > kms.now())))
+}
+
+/// The same, whether or not it has ended.
+async fn known_access_key(
+    kms: &Arc<Kms>,
+    id: &AccessKeyId,
+) -> Result<Option<Arc<CheckedAccessKey>>> {
     let checked = kms
         .credentials()
         .access_key(id, kms.env(), open_access_key(kms, id))
         .await;
     match checked {
-        Ok(key) if key.caller.expires_at.is_some_and(|end| end <= kms.now()) => Ok(None),
         Ok(key) => Ok(Some(key)),
         Err(Error::BadSignature(_)) => Ok(None),
         Err(other) => Err(other),

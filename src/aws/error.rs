@@ -1,0 +1,465 @@
+//! What AWS's clients are told: one table from meaning to error type, status and text.
+//!
+//! Types and texts are those of the contract's sections 1.4 to 1.8. Every client error is 400 on
+//! the wire; SDKs decide by the type, and retry what is 5xx or throttled.
+
+use serde::Serialize;
+
+use super::keys::spec_name;
+use super::naming::key_arn;
+use super::wire::MEDIA_TYPE;
+use crate::dialect::{Body, Reply};
+use crate::kms::Context;
+use crate::model::action::Action;
+use crate::model::error::{Error, ImportFault, TagFault, Unfit, Unrotatable};
+use crate::model::ids::KeyId;
+use crate::model::spec::{KeySpec, KeyUsage};
+use crate::model::state::Verdict;
+use crate::operations::ciphers::SYMMETRIC_DEFAULT;
+
+/// What a refusal is about, for its text.
+#[derive(Clone, Debug, Default)]
+pub struct Subject {
+    /// The key's ARN, or the ARN that what was asked for would have.
+    pub arn: String,
+    /// Spec and usage of the key, when it was found.
+    pub kind: Option<(KeySpec, KeyUsage)>,
+    /// The algorithm that the request names, if any.
+    pub algorithm: Option<String>,
+    /// The ARN of who asks.
+    pub caller: String,
+}
+
+impl Subject {
+    /// Of a call, at its end.
+    pub fn of(cx: &Context) -> Self {
+        let Some(project) = cx.caller().project() else {
+            return Self::default();
+        };
+        let named = cx.key_named();
+        let arn = match KeyId::parse(named) {
+            Ok(id) => key_arn(cx.region(), project, &id),
+            // An alias.
+            Err(_) => format!("arn:aws:kms:{}:{}:{named}", cx.region(), project.account),
+        };
+        Self {
+            arn,
+            kind: cx.key_kind(),
+            algorithm: None,
+            caller: format!(
+                "arn:aws:iam::{}:user/{}",
+                project.account,
+                cx.caller().user_name
+            ),
+        }
+    }
+}
+
+impl Subject {
+    fn algorithm(&self) -> &str {
+        self.algorithm.as_deref().unwrap_or(SYMMETRIC_DEFAULT)
+    }
+
+    fn spec(&self) -> &'static str {
+        self.kind.map_or("", |(spec, _)| spec_name(spec))
+    }
+}
+
+#[derive(Serialize)]
+struct ErrorBody<'e> {
+    #[serde(rename = "__type")]
+    kind: &'e str,
+    /// Errors of the front door spell it with a capital.
+    #[serde(skip_serializing_if = "Option::is_none", rename = "Message")]
+    front: Option<&'e str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<&'e str>,
+}
+
+/// The answer that a refusal becomes.
+pub fn render(error: &Error, action: Option<Action>, subject: &Subject, request_id: &str) -> Reply {
+    let Told { status, kind, text } = tell(error, action, subject);
+    let text = (!text.is_empty()).then_some(text.as_str());
+    let is_front = kind == "AccessDeniedException";
+    let body = serde_json::to_vec(&ErrorBody {
+        kind,
+        front: text.filter(|_| is_front),
+        message: text.filter(|_| !is_front),
+    })
+    .unwrap_or_default();
+    let mut reply = Reply {
+        status,
+        headers: Vec::new(),
+        body: Body::Other(MEDIA_TYPE, body.into()),
+    };
+    if let Error::Throttled(wait) = error {
+        let seconds = wait.as_secs().saturating_add(1);
+        reply = reply.with("Retry-After", seconds.to_string());
+    }
+    with_headers(reply, request_id)
+}
+
+/// The headers that every answer has (contract, section 1.3).
+pub fn with_headers(reply: Reply, request_id: &str) -> Reply {
+    reply
+        .with("x-amzn-RequestId", as_uuid(request_id))
+        .with(
+            "Cache-Control",
+            "no-cache, no-store, must-revalidate, private".to_owned(),
+        )
+        .with("Pragma", "no-cache".to_owned())
+        .with("Expires", "0".to_owned())
+}
+
+/// The request's id in the form of a UUID.
+fn as_uuid(id: &str) -> String {
+    uuid::Uuid::parse_str(id).map_or_else(|_| id.to_owned(), |id| id.to_string())
+}
+
+struct Told {
+    status: u16,
+    kind: &'static str,
+    text: String,
+}
+
+/// The table.
+#[expect(clippy::too_many_lines, reason = "one table")]
+fn tell(error: &Error, action: Option<Action>, subject: &Subject) -> Told {
+    let arn = &subject.arn;
+    let refused = |kind, text: String| Told {
+        status: 400,
+        kind,
+        text,
+    };
+    let fixed = |kind, text: &str| refused(kind, text.to_owned());
+    let validation = |text: String| refused("ValidationException", text);
+    match error {
+        Error::UnknownPath | Error::WrongMethod(_) => {
+            refused("UnknownOperationException", String::new())
+        }
+        Error::BodyTooLarge(limit) => refused(
+            "RequestEntityTooLargeException",
+            format!("the body is larger than {limit} bytes"),
+        ),
+        Error::BodyTooSlow | Error::Unreadable(_) | Error::NotJson(_) => refused(
+            "SerializationException",
+            match error {
+                Error::Unreadable(why) | Error::NotJson(why) => why.clone(),
+                _ => "the body did not arrive in time".to_owned(),
+            },
+        ),
+        Error::Constraint(text) => validation(text.clone()),
+        Error::Missing(member) => validation(format!("{} is required.", member_name(member))),
+        Error::Invalid { member, why } => validation(format!("{} {why}", member_name(member))),
+        Error::NotWholeBytes(member) => {
+            validation(format!("{} must be whole bytes", member_name(member)))
+        }
+
+        Error::NoCredential => fixed(
+            "MissingAuthenticationTokenException",
+            "Missing Authentication Token",
+        ),
+        Error::IncompleteSignature(why) => refused("IncompleteSignatureException", why.clone()),
+        Error::BadSignature(why) => refused("InvalidSignatureException", why.clone()),
+        Error::InvalidToken(_) | Error::BadPassword | Error::NoSuchScope | Error::TokenNotFound => {
+            fixed(
+                "UnrecognizedClientException",
+                "The security token included in the request is invalid.",
+            )
+        }
+        Error::ExpiredToken(_) => fixed(
+            "ExpiredTokenException",
+            "The security token included in the request is expired",
+        ),
+        Error::Forbidden(action) => refused("AccessDeniedException", denied(*action, subject)),
+        Error::NeedsProjectScope | Error::WrongProject | Error::NotRevocable => refused(
+            "AccessDeniedException",
+            action.map_or_else(String::new, |action| denied(action, subject)),
+        ),
+
+        Error::KeyNotFound if arn.contains(":alias/") => {
+            refused("NotFoundException", format!("Alias {arn} is not found."))
+        }
+        Error::KeyNotFound => refused("NotFoundException", format!("Key '{arn}' does not exist")),
+        Error::NoKeyId(given) => refused("NotFoundException", format!("Invalid keyId '{given}'")),
+        Error::OtherRegion(region) => refused("NotFoundException", format!("Invalid arn {region}")),
+        Error::BadArn(why) => refused("InvalidArnException", why.clone()),
+        Error::WrongState(_, verdict) => wrong_state(*verdict, arn),
+        Error::DefaultKey => refused("AccessDeniedException", String::new()),
+        Error::NameTaken => fixed("AlreadyExistsException", "the name is taken"),
+        Error::ReservedName => refused("NotAuthorizedException", String::new()),
+        Error::UsageMismatch { spec, usage } => validation(format!(
+            "KeyUsage {usage} is not compatible with KeySpec {spec}"
+        )),
+        Error::NotImportable(_) | Error::MacNotImportable | Error::SpecNotOffered(_) => {
+            refused("UnsupportedOperationException", unsupported(error))
+        }
+        Error::UnfitKey(unfit) => unfit_key(*unfit, action, subject),
+        Error::UnfitAlgorithm(..) => refused(
+            "InvalidKeyUsageException",
+            format!(
+                "Algorithm {} is incompatible with key spec {}.",
+                subject.algorithm(),
+                subject.spec()
+            ),
+        ),
+        Error::DigestLength => validation(format!(
+            "Digest is invalid length for algorithm {}.",
+            subject.algorithm()
+        )),
+        Error::PlaintextTooLong(most) => validation(format!(
+            "Algorithm {} and key spec {} cannot encrypt data larger than {most} bytes.",
+            subject.algorithm(),
+            subject.spec()
+        )),
+        // No text: no oracle (contract, section 1.4).
+        Error::InvalidCiphertext | Error::DataKeyDigest | Error::DataKeyLength => {
+            refused("InvalidCiphertextException", String::new())
+        }
+        Error::IsReplica(_) => refused(
+            "UnsupportedOperationException",
+            format!("{arn} is not a multi-region primary key."),
+        ),
+        Error::HasReplicas(_) => refused(
+            "KMSInvalidStateException",
+            format!("{arn} has replica keys."),
+        ),
+        Error::AlreadyInRegion(region) => refused(
+            "AlreadyExistsException",
+            format!("{arn} is in {region} already"),
+        ),
+        Error::NoReplicaThere(region) => refused(
+            "NotFoundException",
+            format!("{arn} has no replica key in {region}"),
+        ),
+        Error::SignatureDoesNotHold => refused("KMSInvalidSignatureException", String::new()),
+        Error::MacDoesNotHold => refused("KMSInvalidMacException", String::new()),
+        Error::IncorrectKey => fixed(
+            "IncorrectKeyException",
+            "The key ID in the request does not identify a CMK that can perform this operation.",
+        ),
+        Error::InvalidMarker => fixed(
+            "InvalidMarkerException",
+            "The marker is not one that this list gave.",
+        ),
+        Error::DryRun => fixed(
+            "DryRunOperationException",
+            "The request would have succeeded, but the DryRun option is set.",
+        ),
+        Error::NoEnclaveRoots => fixed(
+            "UnsupportedOperationException",
+            "no enclave is trusted here: the operator has set no root",
+        ),
+        Error::AttestationRefused(why) => {
+            validation(format!("Recipient.AttestationDocument is not valid: {why}"))
+        }
+        Error::NotGranted(action) => refused("AccessDeniedException", denied(*action, subject)),
+        Error::GrantNotFound => fixed("NotFoundException", "Grant ID is not found"),
+        Error::GrantOfAnotherKey => fixed("NotFoundException", "the grant is one of another key"),
+        Error::GrantsNothing => {
+            validation("a grant of nothing but CreateGrant opens nothing".into())
+        }
+        Error::GrantQuotaReached => fixed(
+            "LimitExceededException",
+            "the key has as many grants as it may",
+        ),
+        Error::Import(fault) => import_fault(*fault, arn),
+        Error::CannotRotate(why) => cannot_rotate(*why, arn),
+        Error::RotationIsOn | Error::RotationIsOff => {
+            refused("UnsupportedOperationException", String::new())
+        }
+        Error::KeystoreKindNotOffered(_) => {
+            refused("CloudHsmClusterNotFoundException", String::new())
+        }
+        Error::KeystoreDisabled => {
+            refused("KMSInvalidStateException", format!("{arn} is unavailable."))
+        }
+        Error::KeystoreNotEmpty => refused("CustomKeyStoreHasCMKsException", String::new()),
+        Error::ClusterTaken => refused("CloudHsmClusterInUseException", String::new()),
+        Error::NoImportIntoKeystore => fixed(
+            "UnsupportedOperationException",
+            "keys of imported material cannot be in a custom key store",
+        ),
+        Error::UnfitTags(fault, ..) => refused("TagException", tag_fault(*fault).to_owned()),
+        Error::TagNotFound => refused("TagException", String::new()),
+        Error::TooManyTags(_) => fixed("TagException", "Too many tags"),
+        Error::AliasNotFound => refused("NotFoundException", format!("Alias {arn} is not found.")),
+        Error::AliasTaken => refused(
+            "AlreadyExistsException",
+            format!("An alias with the name {arn} already exists"),
+        ),
+        Error::TooManyAliases(most) => refused(
+            "LimitExceededException",
+            format!("a key has at most {most} aliases"),
+        ),
+        // Of what this dialect has no words for.
+        Error::AccessPointNotFound
+        | Error::PolicyNotFound
+        | Error::UnreadableAttestation(_)
+        | Error::NotAttested => refused("NotFoundException", String::new()),
+        Error::KeystoreNotFound => refused("CustomKeyStoreNotFoundException", String::new()),
+        Error::KeyQuotaReached => fixed(
+            "LimitExceededException",
+            "the account has as many keys as it may",
+        ),
+
+        Error::Throttled(_) => fixed(
+            "ThrottlingException",
+            "You have exceeded the rate at which you may call KMS. \
+             Reduce the frequency of your calls.",
+        ),
+        Error::Unavailable(_) | Error::Conflict => Told {
+            status: 503,
+            kind: "DependencyTimeoutException",
+            text: "the service cannot do this right now; try again".to_owned(),
+        },
+        Error::Internal(_) => Told {
+            status: 500,
+            kind: "KMSInternalException",
+            text: "a fault of the service; its log tells more".to_owned(),
+        },
+    }
+}
+
+/// The contract's table of operation by state (section 3.1), where the cell is an error.
+fn wrong_state(verdict: Verdict, arn: &str) -> Told {
+    let (kind, text) = match verdict {
+        Verdict::IsDisabled => ("DisabledException", "is disabled."),
+        Verdict::IsLeaving => ("KMSInvalidStateException", "is pending deletion."),
+        Verdict::NeedsMaterial => ("KMSInvalidStateException", "is pending import."),
+        Verdict::NotLeaving => ("KMSInvalidStateException", "is not pending deletion."),
+        Verdict::AlreadyThere | Verdict::Allow => {
+            ("KMSInvalidStateException", "is in that state already.")
+        }
+    };
+    Told {
+        status: 400,
+        kind,
+        text: format!("{arn} {text}"),
+    }
+}
+
+fn unfit_key(unfit: Unfit, action: Option<Action>, subject: &Subject) -> Told {
+    let kind = match unfit {
+        Unfit::NoPublicHalf => "UnsupportedOperationException",
+        _ => "InvalidKeyUsageException",
+    };
+    let usage = subject.kind.map_or("", |(_, usage)| usage.name());
+    let arn = &subject.arn;
+    let operation = action.map_or("this operation", Action::name);
+    Told {
+        status: 400,
+        kind,
+        text: format!("{arn} key usage is {usage} which is not valid for {operation}."),
+    }
+}
+
+fn import_fault(fault: ImportFault, arn: &str) -> Told {
+    let (kind, text) = match fault {
+        ImportFault::NotExternal => (
+            "UnsupportedOperationException",
+            format!("{arn} origin is AWS_KMS which is not valid for this operation."),
+        ),
+        ImportFault::OnReplica => (
+            "UnsupportedOperationException",
+            format!("{arn} is not a multi-region primary key."),
+        ),
+        ImportFault::HasMaterial | ImportFault::IsThere | ImportFault::OneWaits => (
+            "KMSInvalidStateException",
+            format!("{arn} has key material, or some that is pending rotation."),
+        ),
+        ImportFault::TooMany => ("LimitExceededException", String::new()),
+        ImportFault::TokenExpired => ("ExpiredImportTokenException", String::new()),
+        ImportFault::TokenInvalid | ImportFault::TokenOfAnotherKey => {
+            ("InvalidImportTokenException", String::new())
+        }
+        ImportFault::ExpiryPassed => (
+            "ValidationException",
+            "ValidTo must be in the future".to_owned(),
+        ),
+        ImportFault::Stays => (
+            "UnsupportedOperationException",
+            format!("{arn} keeps its key material."),
+        ),
+        ImportFault::DoesNotUnwrap => ("InvalidCiphertextException", String::new()),
+        ImportFault::WrongLength(_)
+        | ImportFault::Differs
+        | ImportFault::NoPrivateKey
+        | ImportFault::BadPrivateKey
+        | ImportFault::TemporaryKeyLength(_) => ("IncorrectKeyMaterialException", String::new()),
+    };
+    Told {
+        status: 400,
+        kind,
+        text,
+    }
+}
+
+fn cannot_rotate(why: Unrotatable, arn: &str) -> Told {
+    let (kind, text) = match why {
+        Unrotatable::External => (
+            "UnsupportedOperationException",
+            format!("{arn} origin is EXTERNAL which is not valid for this operation."),
+        ),
+        Unrotatable::NotExternal => (
+            "UnsupportedOperationException",
+            format!("{arn} origin is AWS_KMS which is not valid for this operation."),
+        ),
+        Unrotatable::NothingWaits => (
+            "KMSInvalidStateException",
+            format!("No available key material pending rotation for the key: {arn}."),
+        ),
+        Unrotatable::Replica => (
+            "UnsupportedOperationException",
+            format!("{arn} is not a multi-region primary key."),
+        ),
+        // No text (contract, section 1.4).
+        Unrotatable::Rsa | Unrotatable::Asymmetric | Unrotatable::Mac | Unrotatable::InKeystore => {
+            ("UnsupportedOperationException", String::new())
+        }
+    };
+    Told {
+        status: 400,
+        kind,
+        text,
+    }
+}
+
+const fn tag_fault(fault: TagFault) -> &'static str {
+    match fault {
+        TagFault::ListSize => "Too many tags",
+        TagFault::List => "Duplicate tag keys",
+        _ => "a tag is not valid",
+    }
+}
+
+fn unsupported(error: &Error) -> String {
+    match error {
+        Error::SpecNotOffered(spec) => format!("KeySpec {spec} is not offered here"),
+        Error::NotImportable(spec) => format!("keys of KeySpec {spec} cannot be imported here"),
+        _ => String::new(),
+    }
+}
+
+fn denied(action: Action, subject: &Subject) -> String {
+    let name = action.name();
+    format!(
+        "User: {} is not authorized to perform: kms:{name} on resource: {} because no \
+         identity-based policy allows the kms:{name} action",
+        subject.caller, subject.arn
+    )
+}
+
+/// What AWS calls a member that verbs name.
+fn member_name(member: &str) -> &str {
+    match member {
+        "pending_days" => "PendingWindowInDays",
+        "replica_region" => "ReplicaRegion",
+        "primary_region" => "PrimaryRegion",
+        "signing_algorithm" => "SigningAlgorithm",
+        "encryption_algorithm" => "EncryptionAlgorithm",
+        "mac_algorithm" => "MacAlgorithm",
+        "public_key" => "PublicKey",
+        other => other,
+    }
+}

@@ -1,0 +1,107 @@
+//! How AWS names things: ARNs, and the four ways to say which key.
+
+use serde::{Deserialize, Deserializer};
+
+use crate::kms::Context;
+use crate::model::error::{Error, Result};
+use crate::model::identity::Project;
+use crate::model::ids::{AliasName, KeyId, Region};
+use crate::model::key::{Key, KeyRef};
+
+/// The partition of every ARN made here.
+const PARTITION: &str = "aws";
+
+/// The ARN of a key: it never changes (contract, section 5).
+pub fn key_arn(region: &Region, project: &Project, id: &KeyId) -> String {
+    format!("arn:{PARTITION}:kms:{region}:{}:key/{id}", project.account)
+}
+
+/// The ARN of a key of the caller's project.
+///
+/// # Errors
+/// [`Error::NeedsProjectScope`], which a signature's caller never meets.
+pub fn arn_of(cx: &Context, key: &Key) -> Result<String> {
+    Ok(key_arn(&key.region, cx.project()?, &key.id))
+}
+
+/// What a request says of which key it means.
+#[derive(Clone, Debug)]
+pub struct KeyName(pub String);
+
+impl<'de> Deserialize<'de> for KeyName {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> std::result::Result<Self, D::Error> {
+        String::deserialize(from).map(Self)
+    }
+}
+
+impl KeyName {
+    /// By id or key ARN: what calls that manage keys take.
+    ///
+    /// # Errors
+    /// [`Error::NoKeyId`], [`Error::BadArn`], [`Error::OtherRegion`], [`Error::KeyNotFound`] for
+    /// another account's.
+    pub fn id(&self, cx: &Context) -> Result<KeyRef> {
+        if let Some(rest) = self.0.strip_prefix("arn:") {
+            return match self.resource(cx, rest)? {
+                ("key", id) => self.by_id(id),
+                _ => Err(Error::BadArn(format!(
+                    "{} is an alias, and this operation takes none",
+                    self.0
+                ))),
+            };
+        }
+        self.by_id(&self.0)
+    }
+
+    /// By id, key ARN, alias or alias ARN: what calls that use keys take.
+    ///
+    /// # Errors
+    /// As [`Self::id`].
+    pub fn any(&self, cx: &Context) -> Result<KeyRef> {
+        if let Some(rest) = self.0.strip_prefix("arn:") {
+            return match self.resource(cx, rest)? {
+                ("key", id) => self.by_id(id),
+                (_, name) => self.by_alias(name),
+            };
+        }
+        match self.0.strip_prefix("alias/") {
+            Some(name) => self.by_alias(name),
+            None => self.by_id(&self.0),
+        }
+    }
+
+    fn by_id(&self, id: &str) -> Result<KeyRef> {
+        KeyId::parse(id)
+            .map(KeyRef::Id)
+            .map_err(|_| Error::NoKeyId(self.0.clone()))
+    }
+
+    fn by_alias(&self, name: &str) -> Result<KeyRef> {
+        AliasName::parse(name)
+            .map(KeyRef::Alias)
+            .map_err(|_| Error::NoKeyId(self.0.clone()))
+    }
+
+    /// Kind and name of what an ARN means, when it is in the call's region and account.
+    fn resource<'a>(&self, cx: &Context, rest: &'a str) -> Result<(&'a str, &'a str)> {
+        let malformed = || Error::BadArn(format!("Invalid arn {}", self.0));
+        let mut parts = rest.splitn(5, ':');
+        let mut part = || parts.next().ok_or_else(malformed);
+        let (partition, service, region, account, resource) =
+            (part()?, part()?, part()?, part()?, part()?);
+        let (kind, name) = resource
+            .split_once('/')
+            .filter(|(kind, _)| matches!(*kind, "key" | "alias"))
+            .ok_or_else(malformed)?;
+        if service != "kms" {
+            return Err(malformed());
+        }
+        if partition != PARTITION || region != cx.region().as_str() {
+            return Err(Error::OtherRegion(region.to_owned()));
+        }
+        if account != cx.project()?.account.as_str() {
+            return Err(Error::KeyNotFound);
+        }
+        Ok((kind, name))
+    }
+}

@@ -1,0 +1,4 @@
+mod bad_input;
+mod ciphers;
+mod keys;
+mod signatures;
