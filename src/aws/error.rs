@@ -5,6 +5,7 @@
 
 use serde::Serialize;
 
+use super::keys::spec_name;
 use super::naming::{alias_arn, key_arn, user_arn};
 use super::wire::MEDIA_TYPE;
 use crate::dialect::{Body, Reply};
@@ -12,13 +13,19 @@ use crate::kms::Context;
 use crate::model::action::Action;
 use crate::model::error::{Error, ImportFault, TagFault, Unfit, Unrotatable};
 use crate::model::ids::KeyId;
+use crate::model::spec::{KeySpec, KeyUsage};
 use crate::model::state::Verdict;
+use crate::operations::ciphers::SYMMETRIC_DEFAULT;
 
 /// What a refusal is about, for its text.
 #[derive(Clone, Debug, Default)]
 pub struct Subject {
     /// The key's ARN, or the ARN that what was asked for would have.
     pub arn: String,
+    /// Spec and usage of the key, when it was found.
+    pub kind: Option<(KeySpec, KeyUsage)>,
+    /// The algorithm that the request names, if any.
+    pub algorithm: Option<String>,
     /// The ARN of who asks.
     pub caller: String,
     /// The ARN of the alias that the call is about, if it is about one.
@@ -48,7 +55,19 @@ impl Subject {
                 .map(|name| alias_arn(cx.region(), project, name))
                 .unwrap_or_default(),
             operation,
+            kind: cx.key_kind(),
+            algorithm: None,
         }
+    }
+}
+
+impl Subject {
+    fn algorithm(&self) -> &str {
+        self.algorithm.as_deref().unwrap_or(SYMMETRIC_DEFAULT)
+    }
+
+    fn spec(&self) -> &'static str {
+        self.kind.map_or("", |(spec, _)| spec_name(spec))
     }
 }
 
@@ -180,14 +199,23 @@ fn tell(error: &Error, action: Option<Action>, subject: &Subject) -> Told {
         Error::NotImportable(_) | Error::MacNotImportable | Error::SpecNotOffered(_) => {
             refused("UnsupportedOperationException", unsupported(error))
         }
-        Error::UnfitKey(unfit) => unfit_key(*unfit, action, arn),
-        Error::UnfitAlgorithm(member, _) => refused(
+        Error::UnfitKey(unfit) => unfit_key(*unfit, action, subject),
+        Error::UnfitAlgorithm(..) => refused(
             "InvalidKeyUsageException",
-            format!("{} is incompatible with key spec", member_name(member)),
+            format!(
+                "Algorithm {} is incompatible with key spec {}.",
+                subject.algorithm(),
+                subject.spec()
+            ),
         ),
-        Error::DigestLength => fixed("ValidationException", "Digest is invalid length"),
+        Error::DigestLength => validation(format!(
+            "Digest is invalid length for algorithm {}.",
+            subject.algorithm()
+        )),
         Error::PlaintextTooLong(most) => validation(format!(
-            "the key cannot encrypt data larger than {most} bytes."
+            "Algorithm {} and key spec {} cannot encrypt data larger than {most} bytes.",
+            subject.algorithm(),
+            subject.spec()
         )),
         // No text: no oracle (contract, section 1.4).
         Error::InvalidCiphertext | Error::DataKeyDigest | Error::DataKeyLength => {
@@ -329,18 +357,13 @@ fn wrong_state(verdict: Verdict, arn: &str) -> Told {
     }
 }
 
-fn unfit_key(unfit: Unfit, action: Option<Action>, arn: &str) -> Told {
+fn unfit_key(unfit: Unfit, action: Option<Action>, subject: &Subject) -> Told {
     let kind = match unfit {
         Unfit::NoPublicHalf => "UnsupportedOperationException",
         _ => "InvalidKeyUsageException",
     };
-    let usage = match unfit {
-        Unfit::ForSignatures => "SIGN_VERIFY",
-        Unfit::ForMacs => "GENERATE_VERIFY_MAC",
-        Unfit::ForAgreement => "KEY_AGREEMENT",
-        Unfit::CurveCannotEncrypt => "SIGN_VERIFY",
-        _ => "ENCRYPT_DECRYPT",
-    };
+    let usage = subject.kind.map_or("", |(_, usage)| usage.name());
+    let arn = &subject.arn;
     let operation = action.map_or("this operation", Action::name);
     Told {
         status: 400,

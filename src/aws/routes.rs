@@ -113,7 +113,10 @@ impl Operations {
                 Ok(()) => (operation.handler)(cx, request).await,
                 Err(error) => Err(error),
             };
-            *subject.borrow_mut() = Subject::of(cx, operation.name);
+            *subject.borrow_mut() = Subject {
+                algorithm: done.as_ref().err().and_then(|_| algorithm(request)),
+                ..Subject::of(cx, operation.name)
+            };
             done
         })
         .await;
@@ -137,6 +140,22 @@ impl Operations {
             .and_then(|name| self.0.get(name))
             .ok_or(Error::UnknownPath)
     }
+}
+
+/// The algorithm that a request names, for the texts of refusals.
+fn algorithm(request: &Request) -> Option<String> {
+    const MEMBERS: [&str; 5] = [
+        "EncryptionAlgorithm",
+        "SigningAlgorithm",
+        "MacAlgorithm",
+        "DestinationEncryptionAlgorithm",
+        "SourceEncryptionAlgorithm",
+    ];
+    let members = super::wire::members(request).ok()?;
+    MEMBERS
+        .iter()
+        .find_map(|name| members.get(*name)?.as_str())
+        .map(ToOwned::to_owned)
 }
 
 /// Faults of ours are told to the log with their causes, and to nobody else.

@@ -31,7 +31,7 @@ pub fn decode<Q: DeserializeOwned>(request: &Request, operation: &str) -> Result
         .map_err(|error| Error::NotJson(error.to_string()))
 }
 
-/// The members of a request's body.
+/// The members of a request's body; an empty one has none.
 ///
 /// # Errors
 /// [`Error::NotJson`].

@@ -21,7 +21,7 @@ use crate::model::ids::{AccountId, AliasName, DomainId, KeyId, KeystoreId, Proje
 use crate::model::key::{Key, KeyRef};
 use crate::model::keystore::Keystore;
 use crate::model::policy::{Answer, Policy, Question};
-use crate::model::spec::Origin;
+use crate::model::spec::{KeySpec, KeyUsage, Origin};
 use crate::model::state::Verdict;
 use crate::model::time::Timestamp;
 use crate::store::{Sealed, Write};
@@ -40,6 +40,8 @@ pub struct Context {
     alias: Option<AliasName>,
     pairs: Pairs,
     owner: Option<Project>,
+    /// Spec and usage of the last key that was found.
+    kind: Option<(KeySpec, KeyUsage)>,
     note: Note,
 }
 
@@ -102,6 +104,7 @@ impl Context {
             alias: None,
             pairs: Pairs::new(),
             owner: None,
+            kind: None,
             note: Note::default(),
         }
     }
@@ -134,6 +137,11 @@ impl Context {
     /// Time and randomness.
     pub fn env(&self) -> &Env {
         self.kms.env()
+    }
+
+    /// Spec and usage of the key that the call names, once it is found.
+    pub fn key_kind(&self) -> Option<(KeySpec, KeyUsage)> {
+        self.kind
     }
 
     /// The key that the call names: as it was asked for, until it is found.
@@ -229,6 +237,7 @@ impl Context {
             _ => None,
         };
         let key = self.find(part, &id, account).await?;
+        self.kind = Some((key.spec, key.usage));
         if !matches!(reference, KeyRef::Id(_) | KeyRef::Of(..)) {
             self.note.access.push(format!("by {reference}"));
         }

@@ -175,6 +175,10 @@ actions! {
     /// Agree on a secret with a peer.
     DeriveSharedSecret: Reads, Full, Some("kms:cmk:deriveSharedSecret");
 
+    // The trail of a key. Huawei has no such call; the permission's name is ours.
+    /// Read the audit records of one key.
+    ListKeyRecords: Reads, Read, Some("kmsd:audit:list");
+
     // Keystores, and PINs of data keys. Huawei publishes no permissions for keystores; these names
     // are ours.
     /// Make a keystore of a cluster of hardware security modules.

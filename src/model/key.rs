@@ -174,13 +174,13 @@ impl Key {
     }
 
     /// Makes of it what its imported materials allow: it can be used while all that were ever in
-    /// use are there, for its ciphertexts may name each of them. The newest of them is current; one
-    /// that waits for a rotation counts for nothing.
+    /// use are there, for its ciphertexts may name each of them. The one that came into use last is
+    /// current; one that waits for a rotation counts for nothing.
     pub fn settle(&mut self, materials: &[ImportedMaterial], now: Timestamp) {
         let in_use = || materials.iter().filter(|material| !material.waits());
-        match in_use().map(|material| material.version).max() {
-            Some(newest) if in_use().all(|material| material.is_there(now)) => {
-                self.current_version = Some(newest);
+        match in_use().max_by_key(|material| (material.in_use_since, material.version)) {
+            Some(last) if in_use().all(|material| material.is_there(now)) => {
+                self.current_version = Some(last.version);
                 self.material_expires_at = in_use().filter_map(|one| one.expires_at).min();
                 if self.state == KeyState::PendingImport {
                     self.state = KeyState::Enabled;

@@ -103,7 +103,8 @@ const fn row(action: Action) -> Option<[Verdict; 4]> {
     use Verdict::{Allow, AllowLeaving, AlreadyThere, IsDisabled, IsLeaving, NeedsMaterial, NotLeaving};
     match action {
         //                                Enabled       Disabled      PendingDeletion  PendingImport
-        Action::DescribeKey       => Some([Allow,        Allow,        Allow,           Allow        ]),
+        Action::DescribeKey | Action::ListKeyRecords
+                                  => Some([Allow,        Allow,        Allow,           Allow        ]),
         Action::EnableKey         => Some([AlreadyThere, Allow,        IsLeaving,       NeedsMaterial]),
         Action::DisableKey        => Some([Allow,        AlreadyThere, IsLeaving,       NeedsMaterial]),
         Action::ScheduleKeyDeletion

@@ -111,9 +111,13 @@ pub async fn decrypt(
     ciphertext: &[u8],
 ) -> Result<(Key, Secret)> {
     if algorithm == SYMMETRIC_DEFAULT {
-        let named = key;
+        let named = match key {
+            Some(KeyRef::Id(id) | KeyRef::Of(_, id)) => Some(id.clone()),
+            Some(alias) => Some(cx.key_for(decrypting(cx), alias).await?.id),
+            None => None,
+        };
         let (key, plaintext) = open(cx, binding, ciphertext).await?;
-        if matches!(named, Some(KeyRef::Id(id) | KeyRef::Of(_, id)) if *id != key.id) {
+        if named.is_some_and(|id| id != key.id) {
             return Err(Error::IncorrectKey);
         }
         return Ok((key, plaintext));

@@ -20,6 +20,7 @@ pub mod materials;
 pub mod pages;
 pub mod pins;
 pub mod principals;
+pub mod records;
 pub mod replicas;
 pub mod resource_policies;
 pub mod rotation;

@@ -355,7 +355,11 @@ impl Store {
             .fetch_all(db)
             .await
         })?;
-        rows.into_iter().map(TryInto::try_into).collect()
+        // LIKE takes capitals for small letters on SQLite only, and a name's case counts.
+        rows.into_iter()
+            .filter(|row| row.name.ends_with(DEFAULT_KEY_SUFFIX))
+            .map(TryInto::try_into)
+            .collect()
     }
 
     /// How many keys a project has in a region, without those whose day has come.
@@ -601,8 +605,11 @@ async fn destroy(tx: &mut Tx<'_>, key: &Destroyed, now: Timestamp, sealing: &Sec
     on!(tx, conn => {
         sqlx::query(
             "INSERT INTO tombstones (project_id, region, key_id, revision, destroyed_at) \
-             VALUES ($1, $2, $3, $4, $5)",
+             VALUES ($1, $2, $3, $4, $5) \
+             ON CONFLICT (project_id, region, key_id) DO UPDATE \
+             SET revision = excluded.revision, destroyed_at = excluded.destroyed_at",
         )
+        // A replica can be where an earlier one of the same key was destroyed.
         .bind(&key.project_id)
         .bind(&key.region)
         .bind(&key.id)
@@ -668,7 +675,6 @@ pub(super) async fn insert_material(
     Ok(())
 }
 
-/// Stores a key and counts it against its project's quota, if there is one.
 /// Drops one version's bytes, overwritten first as [`destroy`] does.
 pub(super) async fn drop_material(tx: &mut Tx<'_>, key: &Key, version: u32) -> Result<()> {
     on!(tx, conn => {
@@ -701,6 +707,7 @@ pub(super) async fn drop_material(tx: &mut Tx<'_>, key: &Key, version: u32) -> R
     Ok(())
 }
 
+/// Stores a key and counts it against its project's quota, if there is one.
 pub(super) async fn insert(
     tx: &mut Tx<'_>,
     sealed: &Sealed<Key>,

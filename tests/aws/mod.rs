@@ -1,4 +1,7 @@
 //! AWS's dialect, over HTTP.
 
-mod first;
+mod bad_input;
+mod ciphers;
+mod keys;
 mod rules;
+mod signatures;

@@ -688,7 +688,7 @@ async fn paths_and_methods_that_are_not_there(db: Db) {
             &["POST", "TRACE", "OPTIONS", "PATCH"],
             "GET",
         ),
-        ("/", &["POST", "DELETE", "TRACE", "OPTIONS"], "GET"),
+        ("/", &["PUT", "DELETE", "TRACE", "OPTIONS"], "GET"),
         ("/v1.0", &["POST", "TRACE"], "GET"),
         ("/v1.0/", &["POST"], "GET"),
         ("/health/live", &["POST"], "GET"),
