@@ -37,13 +37,11 @@ SHAPES = pathlib.Path(__file__).parents[2] / "src" / "aws" / "shapes.json"
 
 # Operations of AWS's model that kmsd does not offer yet. What is offered must leave this list.
 NOT_OFFERED_YET = """
-ConnectCustomKeyStore CreateAlias CreateCustomKeyStore CreateGrant Decapsulate DeleteAlias
-DeleteCustomKeyStore DeleteImportedKeyMaterial DescribeCustomKeyStores DisableKeyRotation
-DisconnectCustomKeyStore EnableKeyRotation Encapsulate GetKeyLastUsage GetKeyPolicy
-GetKeyRotationStatus GetParametersForImport ImportKeyMaterial ListAliases ListGrants
-ListKeyPolicies ListKeyRotations ListResourceTags ListRetirableGrants PutKeyPolicy ReplicateKey
-RetireGrant RevokeGrant RotateKeyOnDemand TagResource UntagResource UpdateAlias
-UpdateCustomKeyStore UpdatePrimaryRegion
+ConnectCustomKeyStore CreateCustomKeyStore Decapsulate DeleteCustomKeyStore
+DeleteImportedKeyMaterial DescribeCustomKeyStores DisableKeyRotation DisconnectCustomKeyStore
+EnableKeyRotation Encapsulate GetKeyLastUsage GetKeyRotationStatus GetParametersForImport
+ImportKeyMaterial ListKeyRotations ReplicateKey RotateKeyOnDemand UpdateCustomKeyStore
+UpdatePrimaryRegion
 """.split()
 
 called = set()
@@ -254,6 +252,47 @@ def signatures(kms):
     check("derive_shared_secret", shared["SharedSecret"], private.exchange(ec.ECDH(), peer))
 
 
+def rules(kms):
+    """What stands around a key: aliases, tags, grants, its policy."""
+    made = kms.create_key(Tags=[{"TagKey": "env", "TagValue": "test"}])["KeyMetadata"]
+    key, arn, account = made["KeyId"], made["Arn"], made["AWSAccountId"]
+    other = kms.create_key()["KeyMetadata"]["KeyId"]
+
+    name = f"alias/boto3-{key}"
+    kms.create_alias(AliasName=name, TargetKeyId=key)
+    check("by its alias", kms.describe_key(KeyId=name)["KeyMetadata"]["KeyId"], key)
+    kms.update_alias(AliasName=name, TargetKeyId=other)
+    listed = kms.get_paginator("list_aliases").paginate(KeyId=other).build_full_result()
+    check("ListAliases", [one["AliasName"] for one in listed["Aliases"]], [name])
+    kms.delete_alias(AliasName=name)
+    refused("an alias that went", "NotFoundException", kms.describe_key, KeyId=name)
+
+    kms.tag_resource(KeyId=key, Tags=[{"TagKey": "team", "TagValue": "pay"}])
+    kms.untag_resource(KeyId=key, TagKeys=["env", "nothing"])
+    tags = kms.list_resource_tags(KeyId=key)["Tags"]
+    check("ListResourceTags", tags, [{"TagKey": "team", "TagValue": "pay"}])
+
+    me = f"arn:aws:iam::{account}:user/dev"
+    granted = kms.create_grant(KeyId=key, GranteePrincipal=me, RetiringPrincipal=me,
+                               Operations=["Encrypt", "Decrypt"])
+    listed = kms.list_grants(KeyId=key)["Grants"]
+    check("ListGrants", [one["GrantId"] for one in listed], [granted["GrantId"]])
+    retirable = kms.list_retirable_grants(RetiringPrincipal=me)["Grants"]
+    check("ListRetirableGrants", [one["KeyId"] for one in retirable], [arn])
+    kms.retire_grant(GrantToken=granted["GrantToken"])
+    granted = kms.create_grant(KeyId=key, GranteePrincipal=me, Operations=["DescribeKey"])
+    kms.revoke_grant(KeyId=key, GrantId=granted["GrantId"])
+    check("no grants", kms.list_grants(KeyId=key)["Grants"], [])
+
+    policy = json.loads(kms.get_key_policy(KeyId=key)["Policy"])
+    check("ListKeyPolicies", kms.list_key_policies(KeyId=key)["PolicyNames"], ["default"])
+    policy["Statement"].append({"Sid": "none", "Effect": "Deny", "Principal": "*",
+                                "Action": "kms:Encrypt", "Resource": "*"})
+    kms.put_key_policy(KeyId=key, PolicyName="default", Policy=json.dumps(policy))
+    refused("what the policy denies", "AccessDeniedException",
+            kms.encrypt, KeyId=key, Plaintext=b"x")
+
+
 def presigned():
     """The query form, as botocore makes it: without a body."""
     credentials = boto3.Session(
@@ -343,6 +382,7 @@ def main():
     pages(kms)
     ciphers(kms)
     signatures(kms)
+    rules(kms)
     offered = set(model.operation_names) - set(NOT_OFFERED_YET)
     check("every operation that is offered was called", sorted(offered - called), [])
     presigned()
