@@ -221,6 +221,15 @@ pub async fn serve(
         let ended = match decided {
             Ok(reply) => match cx.finish() {
                 Ok(outcome) => {
+                    // Should it not be kept, the record of that tells of the same key, unchanged;
+                    // or of none, when the key was to be made.
+                    let unkept = match outcome.note.revision {
+                        1 => Note::default(),
+                        _ => Note {
+                            revision: 0,
+                            ..outcome.note.clone()
+                        },
+                    };
                     let record = record(outcome.note, "ok");
                     let kept = if outcome.writes.is_empty() {
                         kms.store().record(record, kms.config().audit_uses).await
@@ -232,7 +241,7 @@ pub async fn serve(
                     }
                     match kept {
                         Ok(()) => Ok(reply),
-                        Err(error) => Err((Error::from(error), Note::default())),
+                        Err(error) => Err((Error::from(error), unkept)),
                     }
                 }
                 Err(error) => Err((error, Note::default())),

@@ -22,6 +22,7 @@ pub mod signed;
 
 pub mod aws;
 pub mod huawei;
+pub mod pages;
 
 pub mod server;
 mod tls;

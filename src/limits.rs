@@ -31,6 +31,11 @@ pub const OUTSIDE_TOKEN_BYTES: usize = 16 * 1024;
 /// Rows of a page when the caller names no limit (contract, section 7.5).
 pub const PAGE_ROWS: u32 = 2000;
 
+/// Audit records of a page when the caller names no limit, and the most that they may ask for.
+pub const RECORD_ROWS: usize = 50;
+/// See [`RECORD_ROWS`].
+pub const MOST_RECORD_ROWS: usize = 200;
+
 /// Checked credentials kept in memory: at most this many, some 1 KiB each.
 pub const CACHED_CREDENTIALS: u64 = 10_000;
 
@@ -115,6 +120,15 @@ pub const ATTESTATION_BYTES: usize = 32 * 1024;
 pub const ATTESTATION_AGE: Duration = Duration::from_secs(5 * 60);
 /// Tags that a key may have (contract, section 7.8: the console's number).
 pub const TAGS_PER_KEY: usize = 20;
+
+/// Bytes of a key's policy (AWS's contract, section 4).
+pub const RESOURCE_POLICY_BYTES: usize = 32_768;
+
+/// Grants that a key may have in AWS's dialect (its contract, section 11.12).
+pub const AWS_GRANTS_PER_KEY: u64 = 50_000;
+
+/// Tags that a key may have in AWS's dialect (its contract, section 4).
+pub const AWS_TAGS_PER_KEY: usize = 50;
 
 /// Characters of a tag's key (contract, section 7.8).
 pub const TAG_KEY_CHARACTERS: usize = 128;

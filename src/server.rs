@@ -20,6 +20,7 @@ use crate::huawei;
 use crate::kms::{Kms, StartError};
 use crate::limits;
 use crate::model::error::Error;
+use crate::pages::Pages;
 
 /// A server that answers.
 pub struct Server {
@@ -33,6 +34,7 @@ pub struct Server {
 
 struct State {
     kms: Arc<Kms>,
+    pages: Pages,
     huawei: huawei::routes::Routes,
     aws: aws::routes::Operations,
     scheme: &'static str,
@@ -121,6 +123,7 @@ impl Server {
 /// without a socket.
 pub fn service(kms: Arc<Kms>) -> impl Fn(&mut web::ServiceConfig) + Clone + Send + 'static {
     let state = web::Data::new(State {
+        pages: Pages::default(),
         huawei: huawei::routes::Routes::default(),
         aws: aws::routes::Operations::default(),
         scheme: kms.config().scheme(),
@@ -164,6 +167,13 @@ async fn answer(http: HttpRequest, payload: web::Payload, state: web::Data<State
         }
         Ok(body) => {
             request.body = body;
+            if let Some(page) = state.pages.answer(&request) {
+                let reply = page.unwrap_or_else(|error| {
+                    kms.metrics().refused(error.name());
+                    face.render(&error, http.path(), &request_id)
+                });
+                return write(reply, &request_id, kms.config().dev);
+            }
             let state = state.clone();
             // On its own, so that a change goes on to its end when its client hangs up (I-41) and
             // a panic costs one request (I-24).

@@ -7,6 +7,7 @@ use kmsd::model::access::{print_table, role_allows};
 use kmsd::model::identity::Role;
 use kmsd::model::ids::DisplayName;
 use kmsd::operations::identity::manage;
+use kmsd::pages::FILES;
 use serde_json::json;
 
 use crate::support::calls::{KEY_CALLS, KeyCall};
@@ -38,6 +39,7 @@ const PUBLIC: &[&str] = &[
     "GET /health/live",
     "GET /health/ready",
     "GET /openapi.yaml",
+    "GET /openapi.json",
 ];
 
 #[test]
@@ -302,6 +304,17 @@ async fn every_route_but_the_public_ones_needs_a_credential_i_1(db: Db) {
                 public.push(name);
             }
         }
+    }
+    // The console and the reference are files: the whole of what stands below these two.
+    for file in FILES {
+        let page = ["/console", "/docs"]
+            .iter()
+            .any(|root| file.path == *root || file.path.starts_with(&format!("{root}/")));
+        if !page {
+            public.push(format!("GET {}", file.path));
+        }
+        let answer = server.send(server.request("GET", file.path)).await;
+        assert_eq!(answer.status, 200, "{}", file.path);
     }
     let mut expected = PUBLIC.to_vec();
     expected.sort_unstable();

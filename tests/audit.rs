@@ -533,7 +533,7 @@ async fn what_is_public_or_no_call_leaves_none(db: Db) {
         ("GET", "/health/ready", 200),
         ("GET", "/openapi.yaml", 200),
         ("GET", "/nowhere", 404),
-        ("POST", "/", 405),
+        ("PUT", "/", 405),
         ("POST", "/v3/auth/tokens", 400),
     ] {
         let answer = server.send(server.request(method, path)).await;

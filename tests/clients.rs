@@ -30,6 +30,17 @@ fn huaweis_sdk_on_keystores_on_postgres() {
     run(against_an_hsm("huawei_sdk_keystores.py", Db::Postgres));
 }
 
+/// boto3, and after it the AWS command line and AWS's Encryption SDK.
+#[test]
+fn awss_sdk_on_sqlite() {
+    against_dev("boto3_suite.py", Db::Sqlite);
+}
+
+#[test]
+fn awss_sdk_on_postgres() {
+    against_dev("boto3_suite.py", Db::Postgres);
+}
+
 #[test]
 fn the_openstack_command_line() {
     against_dev("openstack_cli.py", Db::Sqlite);
@@ -48,6 +59,11 @@ fn a_client_generated_from_the_api_description() {
 #[test]
 fn requests_generated_from_the_api_description() {
     against_dev("schemathesis_run.py", Db::Sqlite);
+}
+
+#[test]
+fn the_console_in_a_browser() {
+    against_dev("console.py", Db::Sqlite);
 }
 
 #[test]

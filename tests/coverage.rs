@@ -76,6 +76,9 @@ const WITHOUT_ROUTE: &[(Action, &str)] = &[
     ),
     (Action::AddDefaultKey, "the operator's, on the command line"),
     (Action::UpdateKeystore, "AWS's dialect alone has it"),
+    (Action::GetResourcePolicy, "AWS's alone"),
+    (Action::PutResourcePolicy, "AWS's alone"),
+    (Action::ListResourcePolicies, "AWS's alone"),
     (Action::DestroyKey, "kmsd's own, when a day comes"),
     (Action::RotateKey, "kmsd's own, by plan"),
     (
@@ -210,6 +213,11 @@ fn refusals() -> Vec<(&'static str, Error)> {
     let region = || Region::parse("x").unwrap();
     let mut all = vec![
         ("UnknownPath", Error::UnknownPath),
+        ("MalformedPolicy", Error::MalformedPolicy(text())),
+        ("PolicyTooLarge", Error::PolicyTooLarge(1)),
+        ("NoSuchPolicy", Error::NoSuchPolicy),
+        ("BadGrantId", Error::BadGrantId),
+        ("BadGrantToken", Error::BadGrantToken),
         ("WrongMethod", Error::WrongMethod(vec!["GET"])),
         ("BodyTooLarge", Error::BodyTooLarge(1)),
         ("BodyTooSlow", Error::BodyTooSlow),

@@ -19,6 +19,7 @@ mod layers;
 mod openapi;
 mod operability;
 mod outside;
+mod pages;
 mod schema;
 mod states;
 mod upkeep;

@@ -23,7 +23,9 @@ use actix_web::{App, test};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, EncodingKey};
+use kmsd::aws;
 use kmsd::config::{Config, Flags};
+use kmsd::crypto::hash::{hmac_sha256, sha256_hex};
 use kmsd::crypto::secret::Secret;
 use kmsd::env::{Clock, Env};
 use kmsd::huawei::routes::{Kind, Route, table};
@@ -74,6 +76,8 @@ struct World {
     words: Vec<(&'static str, String)>,
     /// The token of the account.
     token: String,
+    /// The secret of its access key.
+    secret: String,
     folder: tempfile::TempDir,
 }
 
@@ -89,6 +93,7 @@ struct Template {
     files: Vec<(PathBuf, Vec<u8>)>,
     words: Vec<(&'static str, String)>,
     token: String,
+    secret: String,
 }
 
 struct Still;
@@ -123,7 +128,9 @@ thread_local! {
 
 async fn make_template() -> Template {
     let folder = private_folder();
-    let mut world = open(folder, env(1 << 32), Vec::new(), String::new()).await;
+    let secret = hex::encode(Env::real().random::<20>());
+    let (words, token) = (Vec::new(), String::new());
+    let mut world = open(folder, env(1 << 32), words, token, secret).await;
     let kms = &world.kms;
     // Nobody can guess these: what gets in without them gets in wrongly.
     let real = Env::real();
@@ -137,7 +144,7 @@ async fn make_template() -> Template {
         password: Secret::from_slice(password.as_bytes()),
         access_key: Some(NewAccessKey {
             id: AccessKeyId::parse(ACCESS_KEY).unwrap(),
-            secret: Secret::random(real.entropy(), 40),
+            secret: Secret::from_slice(world.secret.as_bytes()),
         }),
     };
     manage::ensure_token_key(kms).await.unwrap();
@@ -196,6 +203,7 @@ async fn make_template() -> Template {
         files: files.collect(),
         words: world.words,
         token: world.token,
+        secret: world.secret,
     }
 }
 
@@ -210,7 +218,7 @@ async fn new_world() -> World {
     }
     let (words, token) = (TEMPLATE.words.clone(), TEMPLATE.token.clone());
     // Other chance than the template's, whose ids are taken.
-    open(folder, env(2 << 32), words, token).await
+    open(folder, env(2 << 32), words, token, TEMPLATE.secret.clone()).await
 }
 
 fn private_folder() -> tempfile::TempDir {
@@ -224,6 +232,7 @@ async fn open(
     env: Env,
     words: Vec<(&'static str, String)>,
     token: String,
+    secret: String,
 ) -> World {
     let kms = Arc::new(open_kms(folder.path(), env).await);
     let app = App::new().configure(kmsd::server::service(kms.clone()));
@@ -245,6 +254,7 @@ async fn open(
         ask: Box::new(ask),
         words,
         token,
+        secret,
         folder,
     }
 }
@@ -371,10 +381,62 @@ impl World {
         asked
     }
 
+    /// With the account's signature, as AWS's clients make it, unless it brings a credential.
+    fn with_signature(&self, mut asked: Asked) -> Asked {
+        if asked
+            .headers
+            .iter()
+            .any(|(name, _)| name == "authorization")
+        {
+            return asked;
+        }
+        let date = NOW.iso_basic();
+        let scope = format!("{}/home-region-1/kms/aws4_request", &date[..8]);
+        for (name, value) in [("host", "kms.example.org"), ("x-amz-date", &*date)] {
+            if !asked.headers.iter().any(|(known, _)| known == name) {
+                let value = HeaderValue::from_str(value).unwrap();
+                asked.headers.push((HeaderName::from_static(name), value));
+            }
+        }
+        let mut signed: Vec<(&str, String)> = asked
+            .headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.to_str().unwrap_or_default()))
+            .filter(|(name, _)| *name == "host" || name.starts_with("x-amz-"))
+            .map(|(name, value)| (name, value.split_whitespace().collect::<Vec<_>>().join(" ")))
+            .collect();
+        signed.sort();
+        let names: Vec<&str> = signed.iter().map(|(name, _)| *name).collect();
+        let names = names.join(";");
+        let lines: String = signed
+            .iter()
+            .map(|(name, value)| format!("{name}:{value}\n"))
+            .collect();
+        let body = sha256_hex(&asked.body);
+        let canonical = format!("{}\n/\n\n{lines}\n{names}\n{body}", asked.method);
+        let digest = sha256_hex(canonical.as_bytes());
+        let text = format!("AWS4-HMAC-SHA256\n{date}\n{scope}\n{digest}");
+        let mut key = format!("AWS4{}", self.secret).into_bytes();
+        for link in scope.split('/') {
+            key = hmac_sha256(&key, &[link.as_bytes()]).to_vec();
+        }
+        let signature = hex::encode(hmac_sha256(&key, &[text.as_bytes()]));
+        let authorization = format!(
+            "AWS4-HMAC-SHA256 Credential={ACCESS_KEY}/{scope}, SignedHeaders={names}, \
+             Signature={signature}"
+        );
+        let authorization = HeaderValue::from_str(&authorization).unwrap();
+        asked
+            .headers
+            .push((HeaderName::from_static("authorization"), authorization));
+        asked
+    }
+
     /// Asks, and checks what must hold of every answer: no fault of ours, and every refusal has the
     /// form that clients read.
     async fn ask(&self, asked: Asked) -> Answer {
         let about = format!("{} {}", asked.method, asked.target);
+        let is_aws = asked.is_aws();
         let mut request = test::TestRequest::with_uri(&asked.target.to_string())
             .method(asked.method)
             .peer_addr(SocketAddr::from((Ipv4Addr::new(192, 0, 2, 7), 7)))
@@ -390,13 +452,39 @@ impl World {
             answer.body
         );
         if answer.status >= 400 {
+            let told = answer.json();
             assert!(
-                answer.json()["error"].is_object(),
+                if is_aws {
+                    answer.status == 400 && told["__type"].is_string()
+                } else {
+                    told["error"].is_object()
+                },
                 "{about}: {:?}",
                 answer.body
             );
         }
         answer
+    }
+}
+
+impl Asked {
+    /// Whether it is one of AWS's dialect.
+    fn is_aws(&self) -> bool {
+        self.method == Method::POST && self.target.path() == "/"
+    }
+
+    /// Whether it asks for a change, in AWS's dialect.
+    fn is_aws_change(&self) -> bool {
+        let target = self
+            .headers
+            .iter()
+            .find(|(name, _)| name == aws::routes::TARGET);
+        let target = target.and_then(|(_, value)| value.to_str().ok());
+        let name = target.and_then(|target| target.strip_prefix("TrentService."));
+        self.is_aws()
+            && aws::routes::table()
+                .iter()
+                .any(|row| Some(row.name) == name && row.action.effect() == Effect::Changes)
     }
 }
 
@@ -484,12 +572,19 @@ pub fn requests(input: &[u8]) {
             return false;
         };
         let path = asked.target.path().to_owned();
-        let answer = world.ask(world.with_token(asked)).await;
+        let changes = asked.is_aws_change();
+        let asked = if asked.is_aws() {
+            world.with_signature(asked)
+        } else {
+            world.with_token(asked)
+        };
+        let answer = world.ask(asked).await;
         answer.status < 300
-            && has_row(&path, |kind| match kind {
-                Kind::Guarded(action, _) => action.effect() == Effect::Changes,
-                _ => false,
-            })
+            && (changes
+                || has_row(&path, |kind| match kind {
+                    Kind::Guarded(action, _) => action.effect() == Effect::Changes,
+                    _ => false,
+                }))
     });
 }
 
@@ -503,8 +598,9 @@ pub fn strangers(input: &[u8]) {
             return false;
         }
         let path = asked.target.path().to_owned();
+        let is_aws = asked.is_aws();
         let answer = world.ask(asked).await;
-        let open = has_row(&path, |kind| !matches!(kind, Kind::Guarded(..)));
+        let open = !is_aws && has_row(&path, |kind| !matches!(kind, Kind::Guarded(..)));
         assert!(
             open || answer.status >= 400,
             "let in: {path} {:?}",
@@ -604,6 +700,20 @@ pub fn every_route() {
     for (method, path) in rows {
         for body in bodies.into_iter().chain([&*deep, &*long]) {
             let input = format!("{method} {path}\n\n{body}");
+            requests(input.as_bytes());
+            strangers(input.as_bytes());
+        }
+    }
+    let amz = [
+        r#"{"KeyId":"$AES"}"#,
+        r#"{"KeyId":["$AES"],"Limit":{},"Marker":-1}"#,
+        r#"{"KeyId":"arn:aws:kms:home-region-1:1:key/$AES","Limit":1e308}"#,
+        r#"{"KeyId":"arn::::::/","Marker":"x","PendingWindowInDays":99999999999999999999}"#,
+        r#"{"KeyId":"$EC","Plaintext":"eA==","Message":"eA==","CiphertextBlob":"$BLOB"}"#,
+    ];
+    for row in aws::routes::table() {
+        for body in bodies.into_iter().chain([&*deep, &*long]).chain(amz) {
+            let input = format!("POST /\nx-amz-target: TrentService.{}\n\n{body}", row.name);
             requests(input.as_bytes());
             strangers(input.as_bytes());
         }

@@ -450,7 +450,7 @@ async fn pair(cx: &mut Context, request: &Request, operation: &str, shown: bool)
     let reference = asked.key_id.any(cx)?;
     let binding = binding(asked.encryption_context)?;
     let (key, public, private, wrapped) =
-        ciphers::generate_data_key_pair(cx, &reference, &binding, kind).await?;
+        ciphers::generate_data_key_pair(cx, &reference, &binding, kind, shown).await?;
     let key_material_id = material_ids::of_ciphertext(cx, &key, &wrapped).await?;
     let (private_key_plaintext, ciphertext_for_recipient) = if shown {
         told(cx, document, private).await?

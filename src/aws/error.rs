@@ -6,45 +6,68 @@
 use serde::Serialize;
 
 use super::keys::spec_name;
-use super::naming::key_arn;
+use super::naming::{alias_arn, key_arn, user_arn};
 use super::wire::MEDIA_TYPE;
 use crate::dialect::{Body, Reply};
 use crate::kms::Context;
 use crate::model::action::Action;
 use crate::model::error::{Error, ImportFault, TagFault, Unfit, Unrotatable};
 use crate::model::ids::KeyId;
-use crate::model::spec::KeySpec;
+use crate::model::spec::{KeySpec, KeyUsage};
 use crate::model::state::Verdict;
+use crate::operations::ciphers::SYMMETRIC_DEFAULT;
 
 /// What a refusal is about, for its text.
 #[derive(Clone, Debug, Default)]
 pub struct Subject {
     /// The key's ARN, or the ARN that what was asked for would have.
     pub arn: String,
+    /// Spec and usage of the key, when it was found.
+    pub kind: Option<(KeySpec, KeyUsage)>,
+    /// The algorithm that the request names, if any.
+    pub algorithm: Option<String>,
     /// The ARN of who asks.
     pub caller: String,
+    /// The ARN of the alias that the call is about, if it is about one.
+    pub alias: String,
+    /// What the call is called here.
+    pub operation: &'static str,
 }
 
 impl Subject {
     /// Of a call, at its end.
-    pub fn of(cx: &Context) -> Self {
+    pub fn of(cx: &Context, operation: &'static str) -> Self {
         let Some(project) = cx.caller().project() else {
             return Self::default();
         };
         let named = cx.key_named();
+        let owner = cx.owner().unwrap_or(project);
         let arn = match KeyId::parse(named) {
-            Ok(id) => key_arn(cx.region(), project, &id),
+            Ok(id) => key_arn(cx.region(), owner, &id),
             // An alias.
             Err(_) => format!("arn:aws:kms:{}:{}:{named}", cx.region(), project.account),
         };
         Self {
             arn,
-            caller: format!(
-                "arn:aws:iam::{}:user/{}",
-                project.account,
-                cx.caller().user_name
-            ),
+            caller: user_arn(&project.account, cx.caller().user_name.as_str()),
+            alias: cx
+                .alias_named()
+                .map(|name| alias_arn(cx.region(), project, name))
+                .unwrap_or_default(),
+            operation,
+            kind: cx.key_kind(),
+            algorithm: None,
         }
+    }
+}
+
+impl Subject {
+    fn algorithm(&self) -> &str {
+        self.algorithm.as_deref().unwrap_or(SYMMETRIC_DEFAULT)
+    }
+
+    fn spec(&self) -> &'static str {
+        self.kind.map_or("", |(spec, _)| spec_name(spec))
     }
 }
 
@@ -160,11 +183,10 @@ fn tell(error: &Error, action: Option<Action>, subject: &Subject) -> Told {
             "ExpiredTokenException",
             "The security token included in the request is expired",
         ),
-        Error::Forbidden(action) => refused("AccessDeniedException", denied(*action, subject)),
-        Error::NeedsProjectScope | Error::WrongProject | Error::NotRevocable => refused(
-            "AccessDeniedException",
-            action.map_or_else(String::new, |action| denied(action, subject)),
-        ),
+        Error::Forbidden(_) => refused("AccessDeniedException", denied(subject)),
+        Error::NeedsProjectScope | Error::WrongProject | Error::NotRevocable => {
+            refused("AccessDeniedException", denied(subject))
+        }
 
         Error::KeyNotFound if arn.contains(":alias/") => {
             refused("NotFoundException", format!("Alias {arn} is not found."))
@@ -197,14 +219,23 @@ fn tell(error: &Error, action: Option<Action>, subject: &Subject) -> Told {
         Error::NotImportable(_) | Error::MacNotImportable | Error::SpecNotOffered(_) => {
             refused("UnsupportedOperationException", unsupported(error))
         }
-        Error::UnfitKey(unfit) => unfit_key(*unfit, action, arn),
-        Error::UnfitAlgorithm(member, _) => refused(
+        Error::UnfitKey(unfit) => unfit_key(*unfit, action, subject),
+        Error::UnfitAlgorithm(..) => refused(
             "InvalidKeyUsageException",
-            format!("{} is incompatible with key spec", member_name(member)),
+            format!(
+                "Algorithm {} is incompatible with key spec {}.",
+                subject.algorithm(),
+                subject.spec()
+            ),
         ),
-        Error::DigestLength => fixed("ValidationException", "Digest is invalid length"),
+        Error::DigestLength => validation(format!(
+            "Digest is invalid length for algorithm {}.",
+            subject.algorithm()
+        )),
         Error::PlaintextTooLong(most) => validation(format!(
-            "the key cannot encrypt data larger than {most} bytes."
+            "Algorithm {} and key spec {} cannot encrypt data larger than {most} bytes.",
+            subject.algorithm(),
+            subject.spec()
         )),
         // No text: no oracle (contract, section 1.4).
         Error::InvalidCiphertext | Error::DataKeyDigest | Error::DataKeyLength => {
@@ -247,8 +278,16 @@ fn tell(error: &Error, action: Option<Action>, subject: &Subject) -> Told {
         Error::AttestationRefused(why) => {
             validation(format!("Recipient.AttestationDocument is not valid: {why}"))
         }
-        Error::NotGranted(action) => refused("AccessDeniedException", denied(*action, subject)),
+        Error::NotGranted(_) => refused("AccessDeniedException", denied(subject)),
         Error::GrantNotFound => fixed("NotFoundException", "Grant ID is not found"),
+        Error::MalformedPolicy(why) => refused("MalformedPolicyDocumentException", why.clone()),
+        Error::PolicyTooLarge(most) => refused(
+            "LimitExceededException",
+            format!("a key policy has at most {most} bytes"),
+        ),
+        Error::NoSuchPolicy => fixed("NotFoundException", "No such policy exists"),
+        Error::BadGrantId => fixed("InvalidGrantIdException", "the grant id is not valid"),
+        Error::BadGrantToken => fixed("InvalidGrantTokenException", "a grant token is not valid"),
         Error::GrantOfAnotherKey => fixed("NotFoundException", "the grant is one of another key"),
         Error::GrantsNothing => {
             validation("a grant of nothing but CreateGrant opens nothing".into())
@@ -286,10 +325,13 @@ fn tell(error: &Error, action: Option<Action>, subject: &Subject) -> Told {
         Error::UnfitTags(fault, ..) => refused("TagException", tag_fault(*fault).to_owned()),
         Error::TagNotFound => refused("TagException", String::new()),
         Error::TooManyTags(_) => fixed("TagException", "Too many tags"),
-        Error::AliasNotFound => refused("NotFoundException", format!("Alias {arn} is not found.")),
+        Error::AliasNotFound => refused(
+            "NotFoundException",
+            format!("Alias {} is not found.", subject.alias),
+        ),
         Error::AliasTaken => refused(
             "AlreadyExistsException",
-            format!("An alias with the name {arn} already exists"),
+            format!("An alias with the name {} already exists", subject.alias),
         ),
         Error::TooManyAliases(most) => refused(
             "LimitExceededException",
@@ -328,7 +370,9 @@ fn tell(error: &Error, action: Option<Action>, subject: &Subject) -> Told {
 fn wrong_state(verdict: Verdict, arn: &str) -> Told {
     let (kind, text) = match verdict {
         Verdict::IsDisabled => ("DisabledException", "is disabled."),
-        Verdict::IsLeaving => ("KMSInvalidStateException", "is pending deletion."),
+        Verdict::IsLeaving | Verdict::AllowLeaving => {
+            ("KMSInvalidStateException", "is pending deletion.")
+        }
         Verdict::NeedsMaterial => ("KMSInvalidStateException", "is pending import."),
         Verdict::NotLeaving => ("KMSInvalidStateException", "is not pending deletion."),
         Verdict::AlreadyThere | Verdict::Allow => {
@@ -342,7 +386,8 @@ fn wrong_state(verdict: Verdict, arn: &str) -> Told {
     }
 }
 
-fn unfit_key(unfit: Unfit, action: Option<Action>, arn: &str) -> Told {
+fn unfit_key(unfit: Unfit, action: Option<Action>, subject: &Subject) -> Told {
+    let arn = &subject.arn;
     let kind = match unfit {
         Unfit::OfOneRegion => {
             return Told {
@@ -356,13 +401,7 @@ fn unfit_key(unfit: Unfit, action: Option<Action>, arn: &str) -> Told {
         }
         _ => "InvalidKeyUsageException",
     };
-    let usage = match unfit {
-        Unfit::ForSignatures => "SIGN_VERIFY",
-        Unfit::ForMacs => "GENERATE_VERIFY_MAC",
-        Unfit::ForAgreement => "KEY_AGREEMENT",
-        Unfit::CurveCannotEncrypt => "SIGN_VERIFY",
-        _ => "ENCRYPT_DECRYPT",
-    };
+    let usage = subject.kind.map_or("", |(_, usage)| usage.name());
     let operation = action.map_or("this operation", Action::name);
     Told {
         status: 400,
@@ -461,6 +500,7 @@ const fn tag_fault(fault: TagFault) -> &'static str {
     match fault {
         TagFault::ListSize => "Too many tags",
         TagFault::List => "Duplicate tag keys",
+        TagFault::Reserved => "Tags beginning with aws: are reserved",
         _ => "a tag is not valid",
     }
 }
@@ -473,8 +513,8 @@ fn unsupported(error: &Error) -> String {
     }
 }
 
-fn denied(action: Action, subject: &Subject) -> String {
-    let name = action.name();
+fn denied(subject: &Subject) -> String {
+    let name = subject.operation;
     format!(
         "User: {} is not authorized to perform: kms:{name} on resource: {} because no \
          identity-based policy allows the kms:{name} action",
@@ -488,6 +528,9 @@ fn member_name(member: &str) -> &str {
         "wrapping_algorithm" => "WrappingAlgorithm",
         "expiration_time" => "ValidTo",
         "rotation_interval" => "RotationPeriodInDays",
+        "constraints" => "Constraints",
+        "operations" => "Operations",
+        "target_key_id" => "TargetKeyId",
         "pending_days" => "PendingWindowInDays",
         "replica_region" => "ReplicaRegion",
         "primary_region" => "PrimaryRegion",

@@ -4,9 +4,11 @@ use serde::{Deserialize, Serialize};
 
 use super::naming::{KeyName, arn_of};
 use super::paging::{self, Turn};
+use super::tags::{Tag, given};
 use super::wire::{Seconds, answer, decode, nothing};
 use crate::dialect::{Reply, Request};
 use crate::kms::{Context, material_kind};
+use crate::limits::AWS_TAGS_PER_KEY;
 use crate::model::action::Action;
 use crate::model::error::{Error, Result};
 use crate::model::ids::{HsmClusterId, KeystoreId};
@@ -15,6 +17,8 @@ use crate::model::spec::{KeySpec, KeyUsage, Origin};
 use crate::model::state::{KeyState, Verdict};
 use crate::operations::keys::{self, NewKey};
 use crate::operations::pages::Position;
+use crate::operations::resource_policies::NewPolicy;
+use crate::operations::tags::put_first;
 use crate::operations::{material_ids, uses};
 
 /// For how many days a deletion waits when nobody says.
@@ -38,6 +42,9 @@ struct CreateKey {
     origin: Option<String>,
     custom_key_store_id: Option<String>,
     multi_region: Option<bool>,
+    tags: Option<Vec<Tag>>,
+    policy: Option<String>,
+    bypass_policy_lockout_safety_check: Option<bool>,
 }
 
 #[derive(Deserialize)]
@@ -269,6 +276,10 @@ pub async fn create(cx: &mut Context, request: &Request) -> Result<Reply> {
         }
     };
     let new = NewKey {
+        policy: asked.policy.map(|document| NewPolicy {
+            document,
+            may_lock_out: asked.bypass_policy_lockout_safety_check.unwrap_or(false),
+        }),
         // AWS's keys have no names; Huawei's must, each its own. The id is one.
         name: None,
         spec,
@@ -281,7 +292,12 @@ pub async fn create(cx: &mut Context, request: &Request) -> Result<Reply> {
         keystore,
         multi_region: asked.multi_region == Some(true),
     };
+    let tags = given(asked.tags.unwrap_or_default())?;
+    if !tags.is_empty() {
+        cx.permit_also(Action::ChangeTags)?;
+    }
     let (key, material_id) = keys::create(cx, new).await?;
+    put_first(cx, &key, tags, AWS_TAGS_PER_KEY)?;
     answer(&InKeyMetadata {
         key_metadata: metadata(cx, &key, material_id).await?,
     })
@@ -434,7 +450,7 @@ pub async fn metadata(cx: &Context, key: &Key, material_id: Option<String>) -> R
     let spec = spec_name(key.spec);
     let has_material = key.current_version.is_some();
     Ok(KeyMetadata {
-        aws_account_id: cx.project()?.account.to_string(),
+        aws_account_id: cx.owner_of(key)?.account.to_string(),
         key_id: key.id.to_string(),
         arn: arn_of(cx, key)?,
         creation_date: Seconds(key.created_at),

@@ -5,7 +5,7 @@ use serde::{Deserialize, Deserializer};
 use crate::kms::Context;
 use crate::model::error::{Error, Result};
 use crate::model::identity::Project;
-use crate::model::ids::{AliasName, KeyId, Region};
+use crate::model::ids::{AccountId, AliasName, KeyId, Region};
 use crate::model::key::{Key, KeyRef};
 
 /// The partition of every ARN made here.
@@ -16,12 +16,54 @@ pub fn key_arn(region: &Region, project: &Project, id: &KeyId) -> String {
     format!("arn:{PARTITION}:kms:{region}:{}:key/{id}", project.account)
 }
 
-/// The ARN of a key of the caller's project.
+/// The ARN of an alias, by its name without the prefix `alias/`.
+pub fn alias_arn(region: &Region, project: &Project, name: &AliasName) -> String {
+    format!(
+        "arn:{PARTITION}:kms:{region}:{}:alias/{name}",
+        project.account
+    )
+}
+
+/// The ARN of a user of an account.
+pub fn user_arn(account: &AccountId, name: &str) -> String {
+    format!("arn:{PARTITION}:iam::{account}:user/{name}")
+}
+
+/// The ARN of an account.
+pub fn root_arn(account: &AccountId) -> String {
+    format!("arn:{PARTITION}:iam::{account}:root")
+}
+
+/// Whom a principal names: an account, and one of its users if it does not mean all of them. The
+/// account alone may stand for its ARN.
+///
+/// # Errors
+/// [`Error::BadArn`].
+pub fn principal(text: &str) -> Result<(AccountId, Option<String>)> {
+    let malformed = || Error::BadArn(format!("Invalid principal {text}"));
+    if let Ok(account) = AccountId::parse(text) {
+        return Ok((account, None));
+    }
+    let rest = text
+        .strip_prefix("arn:")
+        .and_then(|rest| rest.strip_prefix(PARTITION))
+        .and_then(|rest| rest.strip_prefix(":iam::"))
+        .ok_or_else(malformed)?;
+    let (account, name) = rest.split_once(':').ok_or_else(malformed)?;
+    let account = AccountId::parse(account).map_err(|_| malformed())?;
+    match (name, name.strip_prefix("user/")) {
+        ("root", _) => Ok((account, None)),
+        (_, Some(name)) if !name.is_empty() => Ok((account, Some(name.to_owned()))),
+        _ => Err(malformed()),
+    }
+}
+
+/// The ARN of a key that the call holds.
 ///
 /// # Errors
 /// [`Error::NeedsProjectScope`], which a signature's caller never meets.
 pub fn arn_of(cx: &Context, key: &Key) -> Result<String> {
-    Ok(key_arn(&key.region, cx.project()?, &key.id))
+    Ok(key_arn(&key.region, cx.owner_of(key)?, &key.id))
 }
 
 /// What a request says of which key it means.
@@ -43,7 +85,7 @@ impl KeyName {
     pub fn id(&self, cx: &Context) -> Result<KeyRef> {
         if let Some(rest) = self.0.strip_prefix("arn:") {
             return match self.resource(cx, rest)? {
-                ("key", id) => self.by_id(id),
+                (account, "key", id) => self.by_account(account, id),
                 _ => Err(Error::BadArn(format!(
                     "{} is an alias, and this operation takes none",
                     self.0
@@ -60,8 +102,10 @@ impl KeyName {
     pub fn any(&self, cx: &Context) -> Result<KeyRef> {
         if let Some(rest) = self.0.strip_prefix("arn:") {
             return match self.resource(cx, rest)? {
-                ("key", id) => self.by_id(id),
-                (_, name) => self.by_alias(name),
+                (account, "key", id) => self.by_account(account, id),
+                (None, _, name) => self.by_alias(name),
+                // Aliases of other accounts open nothing.
+                (Some(_), ..) => Err(Error::KeyNotFound),
             };
         }
         match self.0.strip_prefix("alias/") {
@@ -76,14 +120,26 @@ impl KeyName {
             .map_err(|_| Error::NoKeyId(self.0.clone()))
     }
 
+    fn by_account(&self, account: Option<AccountId>, id: &str) -> Result<KeyRef> {
+        Ok(match (account, self.by_id(id)?) {
+            (Some(account), KeyRef::Id(id)) => KeyRef::Of(account, id),
+            (_, own) => own,
+        })
+    }
+
     fn by_alias(&self, name: &str) -> Result<KeyRef> {
         AliasName::parse(name)
             .map(KeyRef::Alias)
             .map_err(|_| Error::NoKeyId(self.0.clone()))
     }
 
-    /// Kind and name of what an ARN means, when it is in the call's region and account.
-    fn resource<'a>(&self, cx: &Context, rest: &'a str) -> Result<(&'a str, &'a str)> {
+    /// Kind and name of what an ARN means, when it is in the call's region; with its account, when
+    /// that is another than the caller's.
+    fn resource<'a>(
+        &self,
+        cx: &Context,
+        rest: &'a str,
+    ) -> Result<(Option<AccountId>, &'a str, &'a str)> {
         let malformed = || Error::BadArn(format!("Invalid arn {}", self.0));
         let mut parts = rest.splitn(5, ':');
         let mut part = || parts.next().ok_or_else(malformed);
@@ -99,9 +155,9 @@ impl KeyName {
         if partition != PARTITION || region != cx.region().as_str() {
             return Err(Error::OtherRegion(region.to_owned()));
         }
-        if account != cx.project()?.account.as_str() {
-            return Err(Error::KeyNotFound);
-        }
-        Ok((kind, name))
+        let account = AccountId::parse(account).map_err(|_| malformed())?;
+        let account =
+            Some(account).filter(|account| cx.project().is_ok_and(|own| own.account != *account));
+        Ok((account, kind, name))
     }
 }

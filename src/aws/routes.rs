@@ -5,7 +5,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::error::{Subject, render};
-use super::{auth, ciphers, keys, keystores, materials, regions, rotation, signatures};
+use super::{
+    aliases, auth, ciphers, grants, keys, keystores, materials, policies, regions, rotation,
+    signatures, tags,
+};
 use crate::dialect::{Call, Handler, Reply, Request, handler, serve};
 use crate::kms::Kms;
 use crate::model::action::Action;
@@ -44,6 +47,22 @@ pub fn table() -> Vec<Operation> {
         "CancelKeyDeletion" CancelKeyDeletion keys::cancel_deletion;
         "UpdateKeyDescription" UpdateKeyDescription keys::update_description;
         "GetKeyLastUsage" DescribeKey keys::last_usage;
+        // Aliases, tags, grants and policies.
+        "CreateAlias" CreateAlias aliases::create;
+        "UpdateAlias" MoveAlias aliases::update;
+        "DeleteAlias" DeleteAliases aliases::delete;
+        "ListAliases" ListAliases aliases::list;
+        "TagResource" ChangeTags tags::tag;
+        "UntagResource" ChangeTags tags::untag;
+        "ListResourceTags" ListTags tags::list;
+        "CreateGrant" CreateGrant grants::create;
+        "ListGrants" ListGrants grants::list;
+        "ListRetirableGrants" ListRetirableGrants grants::list_retirable;
+        "RetireGrant" RetireGrant grants::retire;
+        "RevokeGrant" RevokeGrant grants::revoke;
+        "GetKeyPolicy" GetResourcePolicy policies::get;
+        "PutKeyPolicy" PutResourcePolicy policies::put;
+        "ListKeyPolicies" ListResourcePolicies policies::list;
         // Uses of keys.
         "Encrypt" Encrypt ciphers::encrypt;
         "Decrypt" Decrypt ciphers::decrypt;
@@ -113,8 +132,14 @@ impl Operations {
             claimed: signed.claimed,
         };
         let answered = serve(kms, request, call, async |cx| {
-            let done = (operation.handler)(cx, request).await;
-            *subject.borrow_mut() = Subject::of(cx);
+            let done = match grants::check_tokens(cx, request, operation.name) {
+                Ok(()) => (operation.handler)(cx, request).await,
+                Err(error) => Err(error),
+            };
+            *subject.borrow_mut() = Subject {
+                algorithm: done.as_ref().err().and_then(|_| algorithm(request)),
+                ..Subject::of(cx, operation.name)
+            };
             done
         })
         .await;
@@ -138,6 +163,22 @@ impl Operations {
             .and_then(|name| self.0.get(name))
             .ok_or(Error::UnknownPath)
     }
+}
+
+/// The algorithm that a request names, for the texts of refusals.
+fn algorithm(request: &Request) -> Option<String> {
+    const MEMBERS: [&str; 5] = [
+        "EncryptionAlgorithm",
+        "SigningAlgorithm",
+        "MacAlgorithm",
+        "DestinationEncryptionAlgorithm",
+        "SourceEncryptionAlgorithm",
+    ];
+    let members = super::wire::members(request).ok()?;
+    MEMBERS
+        .iter()
+        .find_map(|name| members.get(*name)?.as_str())
+        .map(ToOwned::to_owned)
 }
 
 /// Faults of ours are told to the log with their causes, and to nobody else.

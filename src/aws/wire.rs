@@ -31,7 +31,11 @@ pub fn decode<Q: DeserializeOwned>(request: &Request, operation: &str) -> Result
         .map_err(|error| Error::NotJson(error.to_string()))
 }
 
-fn members(request: &Request) -> Result<Map<String, Value>> {
+/// The members of a request's body; an empty one has none.
+///
+/// # Errors
+/// [`Error::NotJson`].
+pub fn members(request: &Request) -> Result<Map<String, Value>> {
     if request.body.is_empty() {
         return Ok(Map::new());
     }
@@ -52,6 +56,21 @@ pub fn nothing() -> Reply {
         status: 200,
         headers: Vec::new(),
         body: Body::Other(MEDIA_TYPE, Default::default()),
+    }
+}
+
+/// How many rows a page shall have: what the caller says, up to the most that the list gives.
+///
+/// # Errors
+/// [`Error::Constraint`].
+pub fn page_size(asked: Option<u32>, (usual, most): (u32, u32)) -> Result<u32> {
+    match asked {
+        Some(limit) if limit > most => Err(Error::Constraint(format!(
+            "1 validation error detected: Value '{limit}' at 'limit' failed to satisfy constraint: \
+             Member must have value less than or equal to {most}"
+        ))),
+        Some(limit) => Ok(limit),
+        None => Ok(usual),
     }
 }
 

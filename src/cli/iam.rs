@@ -195,8 +195,13 @@ enum AccessKeyCommand {
         /// The domain's name
         #[arg(long)]
         domain: String,
-        /// After how many hours it ends; never, if not given
-        #[arg(long, value_name = "HOURS", value_parser = clap::value_parser!(u32).range(1..))]
+        /// Makes a temporary one, with a session token: after how many hours it ends
+        #[arg(
+            long = "expires-in",
+            alias = "hours",
+            value_name = "HOURS",
+            value_parser = clap::value_parser!(u32).range(1..)
+        )]
         hours: Option<u32>,
     },
     /// Show every access key, without secrets

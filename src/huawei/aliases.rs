@@ -12,7 +12,7 @@ use crate::model::alias::{Alias, AliasUrn};
 use crate::model::error::{Error, Result};
 use crate::model::ids::{AliasName, DomainId, KeyId};
 use crate::model::key::KeyRef;
-use crate::operations::aliases;
+use crate::operations::aliases::{self, Targets};
 
 /// An alias's name; the prefix may be left out, as the vendor's own examples do.
 #[derive(Debug)]
@@ -140,7 +140,8 @@ pub async fn list(cx: &mut Context, request: &Request) -> Result<Reply> {
 /// `POST …/kms/alias/associate`
 pub async fn associate(cx: &mut Context, request: &Request) -> Result<Reply> {
     let asked: AssociateAlias = decode(request)?;
-    let alias = aliases::associate(cx, &asked.alias.0, &asked.target_key_id.0).await?;
+    let alias =
+        aliases::associate(cx, &asked.alias.0, &asked.target_key_id.0, Targets::Any).await?;
     Reply::json(200, &entity(&alias, &cx.project()?.domain))
 }
 

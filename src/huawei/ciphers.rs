@@ -530,7 +530,7 @@ async fn create_pair(
         .ok_or_else(|| Error::invalid("key_spec", "is no key pair that this call makes"))?;
     let binding = pins::bind(cx, asked.binding.binding()?, asked.pin.pin()?).await?;
     let (key, public, private, wrapped) =
-        ciphers::generate_data_key_pair(cx, &asked.key_id.0, &binding, kind).await?;
+        ciphers::generate_data_key_pair(cx, &asked.key_id.0, &binding, kind, true).await?;
     Reply::json(
         200,
         &NewPair {

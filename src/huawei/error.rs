@@ -274,6 +274,11 @@ fn kms(error: &Error, action: Option<Action>) -> (u16, &'static str, String) {
         Error::SignatureDoesNotHold
         | Error::MacDoesNotHold
         | Error::InvalidMarker
+        | Error::MalformedPolicy(_)
+        | Error::PolicyTooLarge(_)
+        | Error::NoSuchPolicy
+        | Error::BadGrantId
+        | Error::BadGrantToken
         | Error::DryRun => fixed(400, "KMS.0308", "it does not hold"),
         Error::InvalidCiphertext | Error::IncorrectKey => (
             400,
@@ -599,7 +604,7 @@ fn code_of_tags(fault: TagFault) -> &'static str {
         TagFault::MatchValue => "KMS.0402",
         TagFault::MatchKey => "KMS.0403",
         TagFault::Value => "KMS.0405",
-        TagFault::Key => "KMS.0406",
+        TagFault::Key | TagFault::Reserved => "KMS.0406",
         TagFault::ListSize => "KMS.0407",
         TagFault::ValueTooLong => "KMS.0410",
         TagFault::KeyTooLong => "KMS.0411",
@@ -614,7 +619,7 @@ fn code_of_tags(fault: TagFault) -> &'static str {
 /// The contract's table of operation by state (section 5.2), where the cell is a code.
 fn wrong_state(action: Action, verdict: Verdict) -> (u16, &'static str, String) {
     let words = match verdict {
-        Verdict::Allow => "it may be done",
+        Verdict::Allow | Verdict::AllowLeaving => "it may be done",
         Verdict::AlreadyThere => "it is in that state already",
         Verdict::IsDisabled => "it is disabled",
         Verdict::IsLeaving => "it is scheduled for deletion",

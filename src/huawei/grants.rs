@@ -7,6 +7,7 @@ use validator::Validate;
 use super::wire::{KeyIdText, NumberText, Sequence, decode, millis, page, page_end};
 use crate::dialect::{Reply, Request};
 use crate::kms::Context;
+use crate::limits::GRANTS_PER_KEY;
 use crate::model::error::{Error, Result};
 use crate::model::grant::{Grant, GrantOperation};
 use crate::model::ids::{DomainId, GrantId, GrantName, UserId};
@@ -87,18 +88,31 @@ struct Operation(GrantOperation);
 impl<'de> Deserialize<'de> for Operation {
     fn deserialize<D: Deserializer<'de>>(from: D) -> std::result::Result<Self, D::Error> {
         let text = String::deserialize(from)?;
-        GrantOperation::ALL
+        OFFERED
             .into_iter()
             .find(|operation| token(*operation) == text)
             .map(Self)
             .ok_or_else(|| {
-                let tokens = GrantOperation::ALL.map(token);
+                let tokens = OFFERED.map(token);
                 D::Error::custom(format!("must be one of {}", tokens.join(", ")))
             })
     }
 }
 
-/// What Huawei calls an operation.
+/// The operations that Huawei's calls can grant (contract, section 4.6).
+const OFFERED: [GrantOperation; 9] = [
+    GrantOperation::GenerateDataKey,
+    GrantOperation::GenerateDataKeyWithoutPlaintext,
+    GrantOperation::EncryptDataKey,
+    GrantOperation::DecryptDataKey,
+    GrantOperation::DescribeKey,
+    GrantOperation::CreateGrant,
+    GrantOperation::RetireGrant,
+    GrantOperation::Encrypt,
+    GrantOperation::Decrypt,
+];
+
+/// What Huawei calls an operation; those that it cannot grant, in its manner.
 const fn token(operation: GrantOperation) -> &'static str {
     match operation {
         GrantOperation::GenerateDataKey => "create-datakey",
@@ -110,6 +124,18 @@ const fn token(operation: GrantOperation) -> &'static str {
         GrantOperation::RetireGrant => "retire-grant",
         GrantOperation::Encrypt => "encrypt-data",
         GrantOperation::Decrypt => "decrypt-data",
+        GrantOperation::Sign => "sign",
+        GrantOperation::Verify => "verify",
+        GrantOperation::GetPublicKey => "get-publickey",
+        GrantOperation::GenerateDataKeyPair => "create-datakey-pair",
+        GrantOperation::GenerateDataKeyPairWithoutPlaintext => {
+            "create-datakey-pair-without-plaintext"
+        }
+        GrantOperation::GenerateMac => "generate-mac",
+        GrantOperation::VerifyMac => "verify-mac",
+        GrantOperation::DeriveSharedSecret => "derive-shared-secret",
+        GrantOperation::ReEncryptFrom => "re-encrypt-from",
+        GrantOperation::ReEncryptTo => "re-encrypt-to",
     }
 }
 
@@ -159,8 +185,11 @@ pub async fn create(cx: &mut Context, request: &Request) -> Result<Reply> {
             .retiring_principal
             .map(|retirer| retirer.user("retiring_principal"))
             .transpose()?,
+        constraints: None,
+        once: false,
+        most: GRANTS_PER_KEY,
     };
-    let grant = grants::create(cx, &asked.key_id.0, new).await?;
+    let (_, grant) = grants::create(cx, &asked.key_id.0, new).await?;
     let made = Made {
         grant_id: grant.id.to_string(),
     };

@@ -199,6 +199,7 @@ pub async fn create(cx: &mut Context, request: &Request) -> Result<Reply> {
         return Err(Error::SpecNotOffered(spec.name()));
     }
     let new = NewKey {
+        policy: None,
         name: Some(asked.key_alias),
         spec,
         usage: asked.key_usage.map(|usage| usage.0),

@@ -14,6 +14,7 @@ pub mod key_policies;
 pub mod keys;
 pub mod keystores;
 pub mod materials;
+pub mod records;
 pub mod replicas;
 pub mod rotation;
 pub mod routes;

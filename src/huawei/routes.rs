@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::error::{Service, render};
 use super::{
     access_points, aliases, auth, capsules, ciphers, grants, identity, key_policies, keys,
-    keystores, materials, replicas, rotation, signatures, tags, versions,
+    keystores, materials, records, replicas, rotation, signatures, tags, versions,
 };
 use crate::dialect::{Call, Handler, Reply, Request, handler, serve};
 use crate::kms::Kms;
@@ -174,6 +174,12 @@ pub fn table() -> Vec<Route> {
             Kind::Guarded(UpdatePrimaryRegion, handler(replicas::update_primary)),
         ),
     ]);
+    // Huawei has no call for it: a root of our own collides with none that it may add.
+    rows.push(kms(
+        "GET",
+        "/kmsd/v1/{project_id}/keys/{key_id}/audit",
+        Kind::Guarded(ListKeyRecords, handler(records::list)),
+    ));
     let tokens = "/v3/auth/tokens";
     rows.extend([
         iam("POST", tokens, Kind::LogIn),
@@ -222,7 +228,6 @@ pub fn table() -> Vec<Route> {
         kms("GET", "/", Kind::Public(versions::all)),
         kms("GET", "/health/live", Kind::Public(versions::live)),
         kms("GET", "/health/ready", Kind::PublicAsync(Public::Ready)),
-        kms("GET", "/openapi.yaml", Kind::Public(versions::openapi)),
     ]);
     rows
 }

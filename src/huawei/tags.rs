@@ -96,7 +96,7 @@ pub async fn create(cx: &mut Context, request: &Request) -> Result<Reply> {
         Value::Object(members) => tag_of(members, "tag")?,
         _ => return Err(Error::invalid("tag", "must be an object")),
     };
-    tags::put(cx, &key, vec![tag]).await?;
+    tags::put(cx, &key, vec![tag], limits::TAGS_PER_KEY).await?;
     Ok(Reply::empty(204))
 }
 
@@ -111,7 +111,7 @@ pub async fn change(cx: &mut Context, request: &Request) -> Result<Reply> {
     };
     let list = tag_list(&asked.tags)?;
     if puts {
-        tags::put(cx, &key, list).await?;
+        tags::put(cx, &key, list, limits::TAGS_PER_KEY).await?;
     } else {
         // More than a key can have: a list that was meant for something else.
         if list.len() > limits::TAGS_PER_KEY {

@@ -1,13 +1,10 @@
-//! What is answered without a credential: versions, health, the description of the API.
+//! What is answered without a credential: versions and health.
 
 use serde_json::{Value, json};
 
-use crate::dialect::{Body, Reply, Request};
+use crate::dialect::{Reply, Request};
 use crate::kms::Kms;
 use crate::model::error::Result;
-
-/// The description of the API, as it stands in the repository.
-const OPENAPI: &str = include_str!("../../openapi.yaml");
 
 /// `GET /`: every version of every API that is served here. One list serves the clients of both
 /// services, who share the origin.
@@ -35,15 +32,6 @@ pub fn live(_kms: &Kms, _request: &Request) -> Result<Reply> {
 pub async fn ready(kms: &Kms) -> Result<Reply> {
     kms.ready().await?;
     Reply::json(200, &json!({ "status": "ok" }))
-}
-
-/// `GET /openapi.yaml`
-pub fn openapi(_kms: &Kms, _request: &Request) -> Result<Reply> {
-    Ok(Reply {
-        status: 200,
-        headers: Vec::new(),
-        body: Body::Other("application/yaml", OPENAPI.as_bytes().into()),
-    })
 }
 
 fn kms_version(request: &Request) -> Value {

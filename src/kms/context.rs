@@ -5,22 +5,23 @@
 
 use std::sync::Arc;
 
-use super::Kms;
+use super::{Kms, policies};
+use crate::crypto::hash::sha256_hex;
 use crate::crypto::keyring::ProjectKey;
 use crate::crypto::material::Material;
 use crate::env::Env;
-use crate::limits;
 use crate::model::access::{self, Permitted};
 use crate::model::action::{Action, Effect};
 use crate::model::alias::Alias;
 use crate::model::caller::Caller;
 use crate::model::error::{Error, ImportFault, Result};
-use crate::model::grant::Grant;
+use crate::model::grant::{Grant, GrantOperation, Need, Pairs};
 use crate::model::identity::Project;
-use crate::model::ids::{AliasName, DomainId, KeyId, KeystoreId, ProjectId, Region};
+use crate::model::ids::{AccountId, AliasName, DomainId, KeyId, KeystoreId, ProjectId, Region};
 use crate::model::key::{Key, KeyRef};
 use crate::model::keystore::Keystore;
-use crate::model::spec::Origin;
+use crate::model::policy::{Answer, Policy, Question};
+use crate::model::spec::{KeySpec, KeyUsage, Origin};
 use crate::model::state::Verdict;
 use crate::model::time::Timestamp;
 use crate::store::keys::SealedMaterial;
@@ -37,6 +38,11 @@ pub struct Context {
     grants: Option<Vec<Grant>>,
     writes: Vec<Write>,
     forgets: bool,
+    alias: Option<AliasName>,
+    pairs: Pairs,
+    owner: Option<Project>,
+    /// Spec and usage of the last key that was found.
+    kind: Option<(KeySpec, KeyUsage)>,
     note: Note,
 }
 
@@ -96,6 +102,10 @@ impl Context {
             grants: None,
             writes: Vec::new(),
             forgets: false,
+            alias: None,
+            pairs: Pairs::new(),
+            owner: None,
+            kind: None,
             note: Note::default(),
         }
     }
@@ -130,9 +140,24 @@ impl Context {
         self.kms.env()
     }
 
+    /// Spec and usage of the key that the call names, once it is found.
+    pub fn key_kind(&self) -> Option<(KeySpec, KeyUsage)> {
+        self.kind
+    }
+
     /// The key that the call names: as it was asked for, until it is found.
     pub fn key_named(&self) -> &str {
         &self.note.key_id
+    }
+
+    /// The alias that the call makes, moves or takes away.
+    pub fn alias_named(&self) -> Option<&AliasName> {
+        self.alias.as_ref()
+    }
+
+    /// Says which alias the call makes, moves or takes away, so that a refusal can tell it.
+    pub fn names_alias(&mut self, name: &AliasName) {
+        self.alias = Some(name.clone());
     }
 
     /// The project of the caller's credential.
@@ -162,6 +187,18 @@ impl Context {
         Ok(())
     }
 
+    /// Asks whether a role of the caller reaches an action that is part of the call, when it is not
+    /// about a key that there is.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`].
+    pub fn permit_also(&self, action: Action) -> Result<()> {
+        match access::decide(&self.caller, action) {
+            Some(_) => Ok(()),
+            None => Err(Error::Forbidden(action)),
+        }
+    }
+
     /// The key that the caller names: the only way to hold one. Found by project, region and id
     /// together, permitted, and in a state that allows the action, in this order.
     ///
@@ -171,37 +208,48 @@ impl Context {
     /// [`Error::DefaultKey`]; [`Error::Import`] when the action is about imported material and the
     /// key's is not; [`Error::WrongState`].
     pub async fn key(&mut self, reference: &KeyRef) -> Result<Key> {
-        self.key_for(self.action, reference).await
+        self.key_unless(None, reference, &[]).await
     }
 
-    /// The same, for a part of the call that is an action of its own: roles must reach the call's
+    /// The same, for a part of the call that can be granted alone: roles must reach the call's
     /// action, a grant must open the part.
     ///
     /// # Errors
     /// As [`Self::key`].
-    pub async fn key_for(&mut self, part: Action, reference: &KeyRef) -> Result<Key> {
-        self.key_unless(part, reference, &[]).await
+    pub async fn key_for(&mut self, part: GrantOperation, reference: &KeyRef) -> Result<Key> {
+        self.key_unless(Some(part), reference, &[]).await
     }
 
-    /// The same, where a dialect does not let these verdicts of the table keep it from what it asks
-    /// for.
+    /// Says under which encryption context the keys that are asked for from now on are used:
+    /// grants may be for some only.
+    pub fn uses_under(&mut self, pairs: Pairs) {
+        self.pairs = pairs;
+    }
+
+    /// The same as [`Self::key`], where a dialect does not let these verdicts of the table keep it
+    /// from what it asks for.
     ///
     /// # Errors
     /// As [`Self::key`].
     pub async fn key_despite(&mut self, reference: &KeyRef, despite: &[Verdict]) -> Result<Key> {
-        self.key_unless(self.action, reference, despite).await
+        self.key_unless(None, reference, despite).await
     }
 
     async fn key_unless(
         &mut self,
-        part: Action,
+        part: Option<GrantOperation>,
         reference: &KeyRef,
         despite: &[Verdict],
     ) -> Result<Key> {
         self.note.key_id = reference.to_string();
         let id = self.resolve(reference).await?;
-        let key = self.find(part, &id).await?;
-        if !matches!(reference, KeyRef::Id(_)) {
+        let account = match reference {
+            KeyRef::Of(account, _) => Some(account),
+            _ => None,
+        };
+        let key = self.find(part, &id, account).await?;
+        self.kind = Some((key.spec, key.usage));
+        if !matches!(reference, KeyRef::Id(_) | KeyRef::Of(..)) {
             self.note.access.push(format!("by {reference}"));
         }
         if key.is_default() && !self.action.fits_default_key() {
@@ -211,7 +259,7 @@ impl Context {
             return Err(Error::Import(ImportFault::NotExternal));
         }
         match key.state.permits(self.action) {
-            Some(Verdict::Allow) => Ok(key),
+            Some(Verdict::Allow | Verdict::AllowLeaving) => Ok(key),
             Some(verdict) if despite.contains(&verdict) => Ok(key),
             Some(verdict) => Err(Error::WrongState(self.action, verdict)),
             None => Err(Error::Internal(format!(
@@ -221,15 +269,40 @@ impl Context {
         }
     }
 
+    /// A key that the call concerns beside the one it names, permitted likewise, whatever its state.
+    ///
+    /// # Errors
+    /// As [`Self::key`], but [`Error::WrongState`].
+    pub async fn key_beside(&mut self, id: &KeyId) -> Result<Key> {
+        let named = self.note.key_id.clone();
+        let key = self.find(None, id, None).await?;
+        self.note.key_id = named;
+        Ok(key)
+    }
+
     /// The key of this id, permitted: in the caller's own project by their roles, else by grants;
     /// in another project by grants alone, and for whom none of them names it is not there (I-19).
     /// Grants are read only when they decide.
-    async fn find(&mut self, part: Action, id: &KeyId) -> Result<Key> {
+    async fn find(
+        &mut self,
+        part: Option<GrantOperation>,
+        id: &KeyId,
+        account: Option<&AccountId>,
+    ) -> Result<Key> {
         let own = self.project()?.id.clone();
         let grants;
-        let key = match self.load(&own, id).await? {
+        let here = match account {
+            None => self.load(&own, id).await?,
+            Some(_) => None,
+        };
+        let key = match here {
             Some(key) => {
-                if let Some(permitted) = access::decide(&self.caller, self.action) {
+                let permitted = match self.policy_of(&key, &own, part).await? {
+                    None => access::decide(&self.caller, self.action),
+                    Some(answer) => access::decide_by_policy(&self.caller, self.action, answer)
+                        .map_err(|()| Error::Forbidden(self.action))?,
+                };
+                if let Some(permitted) = permitted {
                     self.permitted = Some(permitted);
                     self.grants = None;
                     return Ok(key);
@@ -242,19 +315,184 @@ impl Context {
             }
             None => {
                 grants = self.grants_naming_caller(id, None).await?;
-                let owner = &grants.first().ok_or(Error::KeyNotFound)?.project;
-                self.load(owner, id).await?.ok_or(Error::KeyNotFound)?
+                let owner = grants.first().map(|grant| grant.project.clone());
+                let (key, project, answer) = self
+                    .elsewhere(part, id, owner, account)
+                    .await?
+                    .ok_or(Error::KeyNotFound)?;
+                self.owner = Some(project);
+                if let Some(answer) = answer {
+                    let action = self.action;
+                    let decided = access::decide_by_policy(&self.caller, action, answer)
+                        .map_err(|()| Error::NotGranted(action))?;
+                    if let Some(permitted) = decided.filter(|_| action.is_for_others()) {
+                        self.note.access.push(format!("key of {}", key.project));
+                        self.note.access.push("by its policy".to_owned());
+                        self.permitted = Some(permitted);
+                        self.grants = None;
+                        return Ok(key);
+                    }
+                }
+                key
             }
         };
         if key.project != own {
             self.note.access.push(format!("key of {}", key.project));
         }
-        let (permitted, grant) = access::decide_by_grants(&self.caller, part, &grants)
+        let need = Need {
+            action: self.action,
+            part,
+            pairs: &self.pairs,
+        };
+        let (permitted, grant) = access::decide_by_grants(&self.caller, need, &grants)
             .ok_or(Error::NotGranted(self.action))?;
         self.note.access.push(format!("by grant {}", grant.id));
         self.permitted = Some(permitted);
         self.grants = Some(grants);
         Ok(key)
+    }
+
+    /// The key of this id in another project, if a grant or its policy names the caller: with its
+    /// project, and what the policy says if there is one.
+    async fn elsewhere(
+        &mut self,
+        part: Option<GrantOperation>,
+        id: &KeyId,
+        granted: Option<ProjectId>,
+        account: Option<&AccountId>,
+    ) -> Result<Option<(Key, Project, Option<Answer>)>> {
+        let own = self.project()?.id.clone();
+        let owners = match &granted {
+            Some(owner) => vec![owner.clone()],
+            None => {
+                let store = self.kms.store();
+                store.projects_with_policy(&self.region, id).await?
+            }
+        };
+        for owner in owners {
+            let project = self.project_of(&owner).await?;
+            if owner == own || account.is_some_and(|account| *account != project.account) {
+                continue;
+            }
+            let named = self.note.key_id.clone();
+            let Some(key) = self.load(&owner, id).await? else {
+                continue;
+            };
+            let answer = self.policy_of(&key, &owner, part).await?;
+            // Whom it does not let in learns nothing, not even that it keeps them out.
+            let lets_in = match answer {
+                Some(Answer::Allowed) => true,
+                Some(Answer::Delegated) => access::decide(&self.caller, self.action).is_some(),
+                Some(Answer::Denied | Answer::Silent) | None => false,
+            };
+            if granted.is_some() || lets_in {
+                return Ok(Some((key, project, answer)));
+            }
+            self.note.key_id = named;
+        }
+        Ok(None)
+    }
+
+    /// What a key's policy says to the call; `None` when it has none.
+    async fn policy_of(
+        &self,
+        key: &Key,
+        owner: &ProjectId,
+        part: Option<GrantOperation>,
+    ) -> Result<Option<Answer>> {
+        let Some(document) = self.policy_text(key).await? else {
+            return Ok(None);
+        };
+        let name = policies::action_name(self.action, part);
+        let owner = self.project_of(owner).await?;
+        self.ask(&policies::parse(&document)?, key, &owner, &name)
+            .await
+            .map(Some)
+    }
+
+    /// The document of a key's policy, as it was put; `None` when it has none.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when it is not what the key's row says.
+    pub async fn policy_text(&self, key: &Key) -> Result<Option<String>> {
+        let Some(digest) = &key.policy_digest else {
+            return Ok(None);
+        };
+        let document = self.kms.store().find_resource_policy(key).await?;
+        match document.filter(|document| sha256_hex(document.as_bytes()) == *digest) {
+            Some(document) => Ok(Some(document)),
+            None => Err(Error::Internal(format!(
+                "key {} has not its policy",
+                key.id
+            ))),
+        }
+    }
+
+    /// Whether a policy would let the caller do something with a key of their own project.
+    ///
+    /// # Errors
+    /// As [`Self::project`].
+    pub async fn would_allow(&self, policy: &Policy, key: &Key, action: Action) -> Result<bool> {
+        let name = policies::action_name(action, None);
+        let owner = self.project()?.clone();
+        let answer = self.ask(policy, key, &owner, &name).await?;
+        Ok(matches!(
+            access::decide_by_policy(&self.caller, action, answer),
+            Ok(Some(_))
+        ))
+    }
+
+    async fn ask(
+        &self,
+        policy: &Policy,
+        key: &Key,
+        owner: &Project,
+        action: &str,
+    ) -> Result<Answer> {
+        let mut facts = policies::facts_of(&self.caller, &self.pairs);
+        let mut tell = |name: String, values: Vec<String>| {
+            facts.insert(name, values);
+        };
+        tell("kms:keyusage".into(), vec![key.usage.name().into()]);
+        tell(
+            "kms:keyorigin".into(),
+            vec![policies::origin_name(key.origin).into()],
+        );
+        let spread = key.primary_region.is_some();
+        tell("kms:multiregion".into(), vec![spread.to_string()]);
+        tell("aws:requestedregion".into(), vec![key.region.to_string()]);
+        if policy.asks_about("aws:resourcetag/") {
+            for tag in self.kms.store().tags_of(key).await? {
+                let name = format!("aws:resourcetag/{}", tag.key.to_ascii_lowercase());
+                tell(name, vec![tag.value]);
+            }
+        }
+        if policy.asks_about("kms:resourcealiases") {
+            let (now, most) = (self.kms.deadline_now(), i64::MAX);
+            let store = self.kms.store();
+            let rows = store
+                .list_aliases(&key.project, &key.region, Some(&key.id), None, now, most)
+                .await?;
+            let sealing = self.kms.project_key(&key.project).await?;
+            let mut names = Vec::with_capacity(rows.len());
+            for row in rows {
+                names.push(format!("alias/{}", row.open(sealing.row())?.name));
+            }
+            if !names.is_empty() {
+                tell("kms:resourcealiases".into(), names);
+            }
+        }
+        let caller = policies::caller_arn(&self.caller);
+        Ok(policy.answer(&Question {
+            account: self.project()?.account.as_str(),
+            caller: caller.as_deref(),
+            action,
+            key: &format!(
+                "arn:aws:kms:{}:{}:key/{}",
+                key.region, owner.account, key.id
+            ),
+            facts: &facts,
+        }))
     }
 
     /// The key of this id in a project, while its day has not come.
@@ -300,6 +538,32 @@ impl Context {
         self.grants.as_deref()
     }
 
+    /// The project that owns a key that the call holds.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when the call does not hold it.
+    pub fn owner_of(&self, key: &Key) -> Result<&Project> {
+        let own = self.project()?;
+        std::iter::once(own)
+            .chain(&self.owner)
+            .find(|project| project.id == key.project)
+            .ok_or_else(|| Error::Internal(format!("key {} is not the call's", key.id)))
+    }
+
+    /// The project of the key that the call named last, as far as it was found.
+    ///
+    /// # Errors
+    /// As [`Self::project`].
+    pub fn owner(&self) -> Result<&Project> {
+        self.owner.as_ref().map_or_else(|| self.project(), Ok)
+    }
+
+    async fn project_of(&self, id: &ProjectId) -> Result<Project> {
+        let row = self.kms.store().find_project(id).await?;
+        let missing = || Error::Internal(format!("no project {id}"));
+        Ok(row.ok_or_else(missing)?.open(self.kms.key().row())?)
+    }
+
     /// The domain that owns a key.
     ///
     /// # Errors
@@ -309,9 +573,7 @@ impl Context {
         if key.project == own.id {
             return Ok(own.domain.clone());
         }
-        let row = self.kms.store().find_project(&key.project).await?;
-        let missing = || Error::Internal(format!("key {} has no project", key.id));
-        Ok(row.ok_or_else(missing)?.open(self.kms.key().row())?.domain)
+        Ok(self.project_of(&key.project).await?.domain)
     }
 
     /// One version of a key's material, opened. Whoever holds a key has asked for it through
@@ -432,12 +694,12 @@ impl Context {
     ///
     /// # Errors
     /// [`Error::Unavailable`] when the project's key cannot be had.
-    pub async fn insert_grant(&mut self, key: &Key, grant: Grant) -> Result<()> {
+    pub async fn insert_grant(&mut self, key: &Key, grant: Grant, most: u64) -> Result<()> {
         let sealing = self.kms.project_key(&key.project).await?;
         self.writes.push(Write::InsertGrant {
             grant: Box::new(Sealed::new(grant, sealing.row())),
             key_revision: key.revision,
-            quota: i64::try_from(limits::GRANTS_PER_KEY).unwrap_or(i64::MAX),
+            quota: i64::try_from(most).unwrap_or(i64::MAX),
         });
         Ok(())
     }
@@ -491,7 +753,7 @@ impl Context {
     /// reading of its key; it cannot point to nothing, for the schema binds it to a key.
     async fn resolve(&self, reference: &KeyRef) -> Result<KeyId> {
         let name = match reference {
-            KeyRef::Id(id) => return Ok(id.clone()),
+            KeyRef::Id(id) | KeyRef::Of(_, id) => return Ok(id.clone()),
             KeyRef::Alias(name) => name,
             KeyRef::Urn(urn) => {
                 // Another region or account is no place where this call could look.

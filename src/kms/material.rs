@@ -40,8 +40,8 @@ impl OpenMaterial {
 
     /// One version of a key's material.
     pub(super) async fn of(&self, kms: &Kms, key: &Key, version: u32) -> Result<Arc<Material>> {
-        // What waits for a rotation, and what was dropped, is not for use.
-        if key.current_version.is_none_or(|current| version > current) {
+        // Of a key that waits for import nothing is for use, whatever is still in memory.
+        if key.current_version.is_none() {
             return Err(Error::InvalidCiphertext);
         }
         let name = name_of(key, version);

@@ -40,6 +40,7 @@ mod credentials;
 mod hsm;
 mod material;
 mod metrics;
+pub mod policies;
 mod refusals;
 mod throttle;
 
@@ -539,6 +540,11 @@ impl Kms {
             .with("deployment", &self.deployment.id)
             .with("project", project.as_str())
             .with("region", region.as_str())
+    }
+
+    /// Where a grant token belongs.
+    pub fn place_of_grant_token(&self) -> Place {
+        Place::new("grant token").with("deployment", &self.deployment.id)
     }
 
     /// Where the marker of a page belongs.

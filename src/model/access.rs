@@ -5,8 +5,9 @@
 
 use super::action::{Action, Reach};
 use super::caller::Caller;
-use super::grant::Grant;
+use super::grant::{Grant, Need};
 use super::identity::Role;
+use super::policy::Answer;
 
 /// Whether a role reaches an action.
 pub const fn role_allows(role: Role, action: Action) -> bool {
@@ -47,11 +48,29 @@ pub fn decide(caller: &Caller, action: Action) -> Option<Permitted> {
 /// says yes. Default deny.
 pub fn decide_by_grants<'g>(
     caller: &Caller,
-    action: Action,
+    need: Need<'_>,
     grants: &'g [Grant],
 ) -> Option<(Permitted, &'g Grant)> {
-    let grant = grants.iter().find(|grant| grant.opens(caller, action))?;
+    let grant = grants.iter().find(|grant| grant.opens(caller, need))?;
     Some((Permitted(()), grant))
+}
+
+/// What a key's policy makes of the roles of a caller in the account that the key belongs to, or in
+/// the caller's own when it is another's: `None` when it lets nobody in, and grants decide.
+///
+/// # Errors
+/// `Err(())` when it keeps the caller out, whatever else lets them in.
+pub fn decide_by_policy(
+    caller: &Caller,
+    action: Action,
+    answer: Answer,
+) -> Result<Option<Permitted>, ()> {
+    match answer {
+        Answer::Denied => Err(()),
+        Answer::Allowed => Ok(Some(Permitted(()))),
+        Answer::Delegated => Ok(decide(caller, action)),
+        Answer::Silent => Ok(None),
+    }
 }
 
 /// The table as a page for people.

@@ -60,6 +60,34 @@ macro_rules! actions {
                 matches!(self.effect(), Effect::Reads) && !self.is_about_imports()
             }
 
+            /// Whether a key's policy can let users of another account do it (AWS's contract, section
+            /// 6).
+            pub const fn is_for_others(self) -> bool {
+                matches!(
+                    self,
+                    Action::CreateGrant
+                        | Action::Decrypt
+                        | Action::DecryptDataKey
+                        | Action::DeriveSharedSecret
+                        | Action::DescribeKey
+                        | Action::Encrypt
+                        | Action::EncryptDataKey
+                        | Action::GenerateDataKey
+                        | Action::GenerateDataKeyPair
+                        | Action::GenerateDataKeyWithoutPlaintext
+                        | Action::GenerateMac
+                        | Action::GetRotationStatus
+                        | Action::GetPublicKey
+                        | Action::ListGrants
+                        | Action::ReEncrypt
+                        | Action::RetireGrant
+                        | Action::RevokeGrant
+                        | Action::Sign
+                        | Action::Verify
+                        | Action::VerifyMac
+                )
+            }
+
             /// Whether it is about imported material: a key whose material kmsd made is refused
             /// whatever its state (contract, section 5.2).
             pub const fn is_about_imports(self) -> bool {
@@ -147,6 +175,10 @@ actions! {
     /// Agree on a secret with a peer.
     DeriveSharedSecret: Reads, Full, Some("kms:cmk:deriveSharedSecret");
 
+    // The trail of a key. Huawei has no such call; the permission's name is ours.
+    /// Read the audit records of one key.
+    ListKeyRecords: Reads, Read, Some("kmsd:audit:list");
+
     // Keystores, and PINs of data keys. Huawei publishes no permissions for keystores; these names
     // are ours.
     /// Make a keystore of a cluster of hardware security modules.
@@ -183,6 +215,13 @@ actions! {
     RevokeGrant: Changes, Full, Some("kms:grant:revoke");
     /// Give a grant up.
     RetireGrant: Changes, Guest, Some("kms:grant:retire");
+    // Policies of keys. Huawei has none; these names are ours.
+    /// Read the policy of a key.
+    GetResourcePolicy: Reads, Read, Some("kms:cmkPolicy:get");
+    /// Replace the policy of a key.
+    PutResourcePolicy: Changes, Full, Some("kms:cmkPolicy:put");
+    /// Read which policies a key has.
+    ListResourcePolicies: Reads, Read, Some("kms:cmkPolicy:list");
     // Tags and aliases of keys.
     /// Give a key one tag.
     CreateTag: Changes, Full, Some("kms:cmkTag:create");

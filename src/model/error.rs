@@ -73,6 +73,16 @@ pub enum Error {
     NotGranted(Action),
     /// The key has no such grant, or none that the caller may know of.
     GrantNotFound,
+    /// A key's policy cannot be read, or would lock its writer out: why.
+    MalformedPolicy(String),
+    /// A key's policy is longer than it may be.
+    PolicyTooLarge(usize),
+    /// No policy of a key is called so.
+    NoSuchPolicy,
+    /// No grant could have such an id.
+    BadGrantId,
+    /// A grant token is not one that kmsd gave.
+    BadGrantToken,
     /// The grant is one of another key.
     GrantOfAnotherKey,
     /// A grant would open nothing but granting.
@@ -235,6 +245,8 @@ pub enum Unfit {
 pub enum TagFault {
     /// The characters or the type of a tag's key.
     Key,
+    /// A tag's key begins as those do that are not the customer's to give.
+    Reserved,
     /// The length of a tag's key.
     KeyTooLong,
     /// The characters or the type of a tag's value.
@@ -360,6 +372,11 @@ impl Error {
             Error::OtherRegion(_) => "other-region",
             Error::NotGranted(_) => "not-granted",
             Error::GrantNotFound => "grant-not-found",
+            Error::MalformedPolicy(_) => "malformed-policy",
+            Error::PolicyTooLarge(_) => "policy-too-large",
+            Error::NoSuchPolicy => "no-such-policy",
+            Error::BadGrantId => "bad-grant-id",
+            Error::BadGrantToken => "bad-grant-token",
             Error::GrantOfAnotherKey => "grant-of-another-key",
             Error::GrantsNothing => "grants-nothing",
             Error::GrantQuotaReached => "grant-quota-reached",

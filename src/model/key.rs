@@ -1,7 +1,7 @@
 //! A customer master key (CMK): everything about it but its material.
 
 use super::alias::AliasUrn;
-use super::ids::{AliasName, KeyId, KeyName, KeystoreId, ProjectId, Region, UserId};
+use super::ids::{AccountId, AliasName, KeyId, KeyName, KeystoreId, ProjectId, Region, UserId};
 use super::material::{ImportedMaterial, is_over};
 use super::spec::{KeySpec, KeyUsage, Origin};
 use super::state::KeyState;
@@ -59,6 +59,8 @@ pub struct Key {
     /// The project that its ciphertexts are bound to, where that is another than its own: a
     /// replica opens what the key it was copied from has sealed.
     pub bound_project: Option<ProjectId>,
+    /// The SHA-256 of its policy, in hexadecimal; `None` when roles and grants alone decide.
+    pub policy_digest: Option<String>,
     /// When it was made.
     pub created_at: Timestamp,
     /// Who made it.
@@ -147,6 +149,7 @@ impl Key {
             description: place.description,
             enterprise_project: place.enterprise_project,
             rotation: None,
+            policy_digest: None,
             primary_region: self.primary_region.clone(),
             created_at: place.created_at,
             created_by: place.created_by,
@@ -173,13 +176,13 @@ impl Key {
     }
 
     /// Makes of it what its imported materials allow: it can be used while all that were ever in
-    /// use are there, for its ciphertexts may name each of them. The newest of them is current; one
-    /// that waits for a rotation counts for nothing.
+    /// use are there, for its ciphertexts may name each of them. The one that came into use last is
+    /// current; one that waits for a rotation counts for nothing.
     pub fn settle(&mut self, materials: &[ImportedMaterial], now: Timestamp) {
         let in_use = || materials.iter().filter(|material| !material.waits());
-        match in_use().map(|material| material.version).max() {
-            Some(newest) if in_use().all(|material| material.is_there(now)) => {
-                self.current_version = Some(newest);
+        match in_use().max_by_key(|material| (material.in_use_since, material.version)) {
+            Some(last) if in_use().all(|material| material.is_there(now)) => {
+                self.current_version = Some(last.version);
                 self.material_expires_at = in_use().filter_map(|one| one.expires_at).min();
                 if self.state == KeyState::PendingImport {
                     self.state = KeyState::Enabled;
@@ -254,6 +257,8 @@ impl Key {
 pub enum KeyRef {
     /// By its id.
     Id(KeyId),
+    /// By the account of another project, and its id.
+    Of(AccountId, KeyId),
     /// By the name of an alias that points to it, without the prefix `alias/`.
     Alias(AliasName),
     /// By the full name of such an alias.
@@ -263,7 +268,7 @@ pub enum KeyRef {
 impl std::fmt::Display for KeyRef {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            KeyRef::Id(id) => id.fmt(f),
+            KeyRef::Id(id) | KeyRef::Of(_, id) => id.fmt(f),
             KeyRef::Alias(name) => write!(f, "alias/{name}"),
             KeyRef::Urn(urn) => urn.fmt(f),
         }

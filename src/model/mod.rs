@@ -13,6 +13,7 @@ pub mod key;
 pub mod keyspace;
 pub mod keystore;
 pub mod material;
+pub mod policy;
 pub mod spec;
 pub mod state;
 pub mod tag;

@@ -109,6 +109,8 @@ impl KeyState {
 pub enum Verdict {
     /// It may be done.
     Allow,
+    /// It may be done, though the key is scheduled for deletion. One dialect refuses it nonetheless.
+    AllowLeaving,
     /// The key is in the wanted state already. An error in one dialect, success in the other.
     AlreadyThere,
     /// No: the key is disabled.
@@ -132,10 +134,11 @@ pub const STATE_NAMES: [&str; 4] = [
 /// One row of the table.
 #[rustfmt::skip]
 const fn row(action: Action) -> Option<[Verdict; 4]> {
-    use Verdict::{Allow, AlreadyThere, IsDisabled, IsLeaving, NeedsMaterial, NotLeaving};
+    use Verdict::{Allow, AllowLeaving, AlreadyThere, IsDisabled, IsLeaving, NeedsMaterial, NotLeaving};
     match action {
         //                                Enabled       Disabled      PendingDeletion  PendingImport
-        Action::DescribeKey       => Some([Allow,        Allow,        Allow,           Allow        ]),
+        Action::DescribeKey | Action::ListKeyRecords
+                                  => Some([Allow,        Allow,        Allow,           Allow        ]),
         Action::EnableKey         => Some([AlreadyThere, Allow,        IsLeaving,       NeedsMaterial]),
         Action::DisableKey        => Some([Allow,        AlreadyThere, IsLeaving,       NeedsMaterial]),
         Action::ScheduleKeyDeletion
@@ -156,9 +159,12 @@ const fn row(action: Action) -> Option<[Verdict; 4]> {
         Action::CreateGrant       => Some([Allow,        IsDisabled,   IsLeaving,       NeedsMaterial]),
         Action::ListGrants | Action::RevokeGrant | Action::RetireGrant
                                   => Some([Allow,        Allow,        Allow,           Allow        ]),
+        Action::GetResourcePolicy | Action::PutResourcePolicy | Action::ListResourcePolicies
+                                  => Some([Allow,        Allow,        Allow,           Allow        ]),
         // Tags and aliases.
-        Action::CreateTag | Action::ChangeTags | Action::DeleteTag | Action::ListTags
-        | Action::DeleteAliases | Action::ListAliases
+        Action::CreateTag | Action::ChangeTags | Action::DeleteTag
+                                  => Some([Allow,        Allow,        AllowLeaving,    Allow        ]),
+        Action::ListTags | Action::DeleteAliases | Action::ListAliases
                                   => Some([Allow,        Allow,        Allow,           Allow        ]),
         Action::CreateAlias | Action::MoveAlias
                                   => Some([Allow,        Allow,        IsLeaving,       Allow        ]),
@@ -216,6 +222,7 @@ impl Verdict {
     pub const fn words(self) -> &'static str {
         match self {
             Verdict::Allow => "yes",
+            Verdict::AllowLeaving => "yes, but not by AWS's calls",
             Verdict::AlreadyThere => "already so",
             Verdict::IsDisabled => "no: disabled",
             Verdict::IsLeaving => "no: pending deletion",

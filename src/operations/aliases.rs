@@ -17,11 +17,22 @@ pub struct Page {
     pub more: bool,
 }
 
+/// To which keys an alias may be moved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Targets {
+    /// To every key.
+    Any,
+    /// To those of the same kind and usage as the key that it stood for, so that whoever uses it can
+    /// go on; for that one the caller needs the permission too.
+    Alike,
+}
+
 /// Gives a key an alias.
 ///
 /// # Errors
 /// [`Error::WrongState`], [`Error::TooManyAliases`]; with the answer [`Error::AliasTaken`].
 pub async fn create(cx: &mut Context, key: &KeyRef, name: AliasName) -> Result<Alias> {
+    cx.names_alias(&name);
     let mut key = cx.key(key).await?;
     check_count(cx, &key).await?;
     let alias = Alias {
@@ -47,11 +58,27 @@ pub async fn create(cx: &mut Context, key: &KeyRef, name: AliasName) -> Result<A
 ///
 /// # Errors
 /// [`Error::KeyNotFound`] for the target, [`Error::WrongState`] of the target,
-/// [`Error::AliasNotFound`], [`Error::TooManyAliases`].
-pub async fn associate(cx: &mut Context, name: &AliasName, target: &KeyRef) -> Result<Alias> {
+/// [`Error::AliasNotFound`], [`Error::TooManyAliases`]; [`Error::Invalid`] when the target is not
+/// what it must be.
+pub async fn associate(
+    cx: &mut Context,
+    name: &AliasName,
+    target: &KeyRef,
+    targets: Targets,
+) -> Result<Alias> {
+    cx.names_alias(name);
     let mut target = cx.key(target).await?;
     let found = cx.alias(name).await?.ok_or(Error::AliasNotFound)?;
     if found.key != target.id {
+        if targets == Targets::Alike {
+            let old = cx.key_beside(&found.key).await?;
+            if (old.spec.family(), old.usage) != (target.spec.family(), target.usage) {
+                return Err(Error::invalid(
+                    "target_key_id",
+                    "must be a key of the same kind and usage as the one that the alias stands for",
+                ));
+            }
+        }
         check_count(cx, &target).await?;
     }
     let from = found.key.clone();
@@ -89,6 +116,19 @@ pub async fn delete(cx: &mut Context, key: &KeyRef, names: Vec<AliasName>) -> Re
         names,
     });
     Ok(())
+}
+
+/// Takes one alias away, from whichever key has it.
+///
+/// # Errors
+/// [`Error::AliasNotFound`].
+pub async fn delete_named(cx: &mut Context, name: AliasName) -> Result<()> {
+    cx.names_alias(&name);
+    let Some(found) = cx.alias(&name).await? else {
+        cx.permit()?;
+        return Err(Error::AliasNotFound);
+    };
+    delete(cx, &KeyRef::Id(found.key), vec![name]).await
 }
 
 /// Reads a page of aliases by their names: of one key, or of all of the project, those that come after

@@ -12,6 +12,7 @@ use crate::crypto::{CryptoError, asymmetric};
 use crate::kms::{Context, material_kind};
 use crate::model::action::Action;
 use crate::model::error::{Error, Result};
+use crate::model::grant::{GrantOperation, Pairs};
 use crate::model::ids::KeyId;
 use crate::model::key::{Key, KeyRef};
 use crate::model::spec::{Family, KeySpec};
@@ -36,6 +37,15 @@ pub enum Binding {
 }
 
 impl Binding {
+    /// The names and values among it.
+    fn pairs(&self) -> Pairs {
+        match self {
+            Binding::None | Binding::Text(_) => Pairs::new(),
+            Binding::Pairs(pairs) => pairs.clone(),
+            Binding::Pinned { beside, .. } => beside.pairs(),
+        }
+    }
+
     fn context(&self) -> BoundContext {
         match self {
             Binding::None => BoundContext::none(),
@@ -60,7 +70,12 @@ pub async fn encrypt(
     binding: &Binding,
     plaintext: &[u8],
 ) -> Result<(Key, Vec<u8>)> {
-    let key = cx.key_for(Action::Encrypt, key).await?;
+    cx.uses_under(binding.pairs());
+    let part = match cx.action() {
+        Action::ReEncrypt => GrantOperation::ReEncryptTo,
+        _ => GrantOperation::Encrypt,
+    };
+    let key = cx.key_for(part, key).await?;
     fit::must_encrypt(&key)?;
     let ciphertext = match key.spec.family() {
         Family::Symmetric if algorithm == SYMMETRIC_DEFAULT => {
@@ -96,15 +111,20 @@ pub async fn decrypt(
     ciphertext: &[u8],
 ) -> Result<(Key, Secret)> {
     if algorithm == SYMMETRIC_DEFAULT {
-        let named = key;
+        let named = match key {
+            Some(KeyRef::Id(id) | KeyRef::Of(_, id)) => Some(id.clone()),
+            Some(alias) => Some(cx.key_for(decrypting(cx), alias).await?.id),
+            None => None,
+        };
         let (key, plaintext) = open(cx, binding, ciphertext).await?;
-        if matches!(named, Some(KeyRef::Id(id)) if *id != key.id) {
+        if named.is_some_and(|id| id != key.id) {
             return Err(Error::IncorrectKey);
         }
         return Ok((key, plaintext));
     }
     let key = key.ok_or_else(|| Error::Missing("key_id".into()))?;
-    let key = cx.key_for(Action::Decrypt, key).await?;
+    cx.uses_under(binding.pairs());
+    let key = cx.key_for(decrypting(cx), key).await?;
     fit::must_encrypt(&key)?;
     let algorithm = asymmetric_algorithm(&key, algorithm)?;
     let material = cx.material(&key, current(&key)?).await?;
@@ -159,7 +179,7 @@ pub async fn re_encrypt(
 }
 
 /// A new key pair: its public half (SubjectPublicKeyInfo, DER), its private half (PKCS#8, DER) and
-/// the private half wrapped.
+/// the private half wrapped. Whoever shows the private half says so: it can be granted without.
 ///
 /// # Errors
 /// [`Error::UnfitKey`]; [`Error::SpecNotOffered`] when this build cannot make such a pair.
@@ -168,8 +188,14 @@ pub async fn generate_data_key_pair(
     key: &KeyRef,
     binding: &Binding,
     kind: PairKind,
+    shown: bool,
 ) -> Result<(Key, Vec<u8>, Secret, Vec<u8>)> {
-    let key = cx.key(key).await?;
+    cx.uses_under(binding.pairs());
+    let part = match shown {
+        true => GrantOperation::GenerateDataKeyPair,
+        false => GrantOperation::GenerateDataKeyPairWithoutPlaintext,
+    };
+    let key = cx.key_for(part, key).await?;
     fit::must_wrap(&key)?;
     let kind = kind.material();
     if !kind.is_supported() {
@@ -236,6 +262,7 @@ pub async fn generate_data_key(
     binding: &Binding,
     bytes: usize,
 ) -> Result<(Key, Secret, Vec<u8>)> {
+    cx.uses_under(binding.pairs());
     let key = cx.key(key).await?;
     fit::must_wrap(&key)?;
     let data_key = Secret::random(cx.env().entropy(), bytes);
@@ -254,6 +281,7 @@ pub async fn wrap_data_key(
     data_key_and_digest: &[u8],
     stated_bytes: usize,
 ) -> Result<(Key, Vec<u8>)> {
+    cx.uses_under(binding.pairs());
     let key = cx.key(key).await?;
     fit::must_wrap(&key)?;
     let (data_key, digest) = data_key_and_digest
@@ -278,6 +306,7 @@ pub async fn unwrap_data_key(
     wrapped: &[u8],
     stated_bytes: usize,
 ) -> Result<(Key, Secret, Vec<u8>)> {
+    cx.uses_under(binding.pairs());
     let key = cx.key(key).await?;
     fit::must_wrap(&key)?;
     let header = Header::parse(wrapped).map_err(|_| Error::InvalidCiphertext)?;
@@ -331,10 +360,19 @@ pub(super) async fn seal_bound(
     sealed.map_err(fault)
 }
 
+/// What of decrypting a grant must open.
+fn decrypting(cx: &Context) -> GrantOperation {
+    match cx.action() {
+        Action::ReEncrypt => GrantOperation::ReEncryptFrom,
+        _ => GrantOperation::Decrypt,
+    }
+}
+
 async fn open(cx: &mut Context, binding: &Binding, ciphertext: &[u8]) -> Result<(Key, Secret)> {
     let header = Header::parse(ciphertext).map_err(|_| Error::InvalidCiphertext)?;
     let id = KeyId::parse(header.key_id()).map_err(|_| Error::InvalidCiphertext)?;
-    let key = cx.key_for(Action::Decrypt, &KeyRef::Id(id)).await?;
+    cx.uses_under(binding.pairs());
+    let key = cx.key_for(decrypting(cx), &KeyRef::Id(id)).await?;
     fit::must_encrypt(&key)?;
     let plaintext = open_with(cx, &key, &header, binding, ciphertext).await?;
     Ok((key, plaintext))

@@ -67,6 +67,7 @@ pub async fn add(
         keystore: KeystoreId::built_in(),
         primary_region: None,
         bound_project: None,
+        policy_digest: None,
         created_at: kms.now(),
         created_by: UserId::parse(OPERATOR)
             .map_err(|form| ManageError::Malformed(form.to_string()))?,

@@ -15,6 +15,7 @@ use crate::model::spec::{Family, KeySpec, KeyUsage, Origin};
 use crate::model::state::KeyState;
 use crate::model::time::Timestamp;
 use crate::operations::pages::Position;
+use crate::operations::resource_policies::{self, NewPolicy};
 use crate::store::keys::Page;
 use crate::store::{Sealed, Write};
 
@@ -46,6 +47,8 @@ pub struct NewKey {
     pub keystore: KeystoreId,
     /// Whether it may have replicas in other regions from the start. Not in a keystore of its own.
     pub multi_region: bool,
+    /// Its policy; `None` when roles and grants alone decide.
+    pub policy: Option<NewPolicy>,
 }
 
 /// A page of keys, opened.
@@ -110,7 +113,7 @@ pub async fn create(cx: &mut Context, new: NewKey) -> Result<(Key, Option<String
             Some(keystore) => material_in(cx, keystore, new.spec, usage, &id).await?,
         }),
     };
-    let key = Key {
+    let mut key = Key {
         project: cx.project()?.id.clone(),
         region: cx.region().clone(),
         name: new.name.unwrap_or_else(|| KeyName::of_unnamed(&id)),
@@ -133,11 +136,15 @@ pub async fn create(cx: &mut Context, new: NewKey) -> Result<(Key, Option<String
         keystore: new.keystore,
         primary_region: new.multi_region.then(|| cx.region().clone()),
         bound_project: None,
+        policy_digest: None,
         created_at: cx.now(),
         created_by: cx.caller().user.clone(),
         revision: 1,
     };
     cx.note(format!("{} {}", key.spec.name(), key.usage.name()));
+    if let Some(policy) = &new.policy {
+        resource_policies::fit(cx, &mut key, policy).await?;
+    }
     let material_id = match &material {
         Some(material) if material_ids::has_ids(&key) => {
             Some(material_ids::of(cx.kms(), &key, material).await?)
@@ -145,6 +152,9 @@ pub async fn create(cx: &mut Context, new: NewKey) -> Result<(Key, Option<String
         _ => None,
     };
     cx.insert(key.clone(), material).await?;
+    if let Some(policy) = new.policy {
+        resource_policies::write(cx, &key, policy);
+    }
     Ok((key, material_id))
 }
 

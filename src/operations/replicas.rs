@@ -1,8 +1,9 @@
 //! Multi-region keys: one key, material included, in several regions of the deployment.
 //!
 //! A key and its replicas have one id and one material; ciphertexts are bound to the project of the
-//! key that was there first, so each opens what any of them has sealed. Everything else is each
-//! one's own. One of them is the primary: it is copied from, and its material is what is renewed.
+//! key that was there first, so each opens what any of them has sealed: data, data keys, signatures,
+//! codes. Policies of capsules and PINs are a project's, in one region, and stay there. Everything
+//! else is each one's own. One of them is the primary: it is copied from, and its material is what is renewed.
 
 use super::identity::project_within_reach;
 use crate::kms::Context;

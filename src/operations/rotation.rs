@@ -241,7 +241,10 @@ async fn promote(kms: &Kms, key: &mut Key, now: Timestamp) -> Result<Vec<Write>>
         .iter()
         .position(|material| material.waits() && material.is_there(now))
         .ok_or(Error::CannotRotate(Unrotatable::NothingWaits))?;
-    materials[at].in_use_since = Some(now);
+    // Later than every other, whatever the clock says: the last is the current one.
+    let last = materials.iter().filter_map(|one| one.in_use_since).max();
+    let after = last.map_or(now, |last| last.plus(Duration::from_millis(1)).max(now));
+    materials[at].in_use_since = Some(after);
     // Its end counts from now on, with those of the others.
     key.settle(&materials, now);
     let promoted = kms.saved_material(&materials[at]).await?;

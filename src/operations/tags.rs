@@ -27,12 +27,12 @@ pub struct Page {
     pub total: u64,
 }
 
-/// Gives a key tags. A tag of a key that it has already gets the new value. Its number of tags is
+/// Gives a key tags, of which it may have so many. A tag of a key that it has already gets the new value. Its number of tags is
 /// exact: each change counts up the key's revision, so the slower of two decides again.
 ///
 /// # Errors
 /// [`Error::TooManyTags`], and nothing is changed.
-pub async fn put(cx: &mut Context, key: &KeyRef, tags: Vec<Tag>) -> Result<()> {
+pub async fn put(cx: &mut Context, key: &KeyRef, tags: Vec<Tag>, most: usize) -> Result<Key> {
     let mut key = cx.key(key).await?;
     let present = cx.kms().store().tags_of(&key).await?;
     let all: BTreeSet<&str> = present
@@ -40,15 +40,32 @@ pub async fn put(cx: &mut Context, key: &KeyRef, tags: Vec<Tag>) -> Result<()> {
         .chain(&tags)
         .map(|tag| tag.key.as_str())
         .collect();
-    if all.len() > limits::TAGS_PER_KEY {
-        return Err(Error::TooManyTags(limits::TAGS_PER_KEY));
+    if all.len() > most {
+        return Err(Error::TooManyTags(most));
     }
     cx.note(named("put", tags.iter().map(|tag| tag.key.as_str())));
     cx.save(&mut key).await?;
     cx.write(Write::PutTags {
-        key: Box::new(key),
+        key: Box::new(key.clone()),
         tags,
     });
+    Ok(key)
+}
+
+/// Gives a new key its first tags, in the call that makes it.
+///
+/// # Errors
+/// [`Error::TooManyTags`].
+pub fn put_first(cx: &mut Context, key: &Key, tags: Vec<Tag>, most: usize) -> Result<()> {
+    if tags.len() > most {
+        return Err(Error::TooManyTags(most));
+    }
+    if !tags.is_empty() {
+        cx.write(Write::PutTags {
+            key: Box::new(key.clone()),
+            tags,
+        });
+    }
     Ok(())
 }
 
@@ -57,15 +74,15 @@ pub async fn put(cx: &mut Context, key: &KeyRef, tags: Vec<Tag>) -> Result<()> {
 ///
 /// # Errors
 /// [`Error::KeyNotFound`].
-pub async fn remove(cx: &mut Context, key: &KeyRef, tag_keys: Vec<String>) -> Result<()> {
+pub async fn remove(cx: &mut Context, key: &KeyRef, tag_keys: Vec<String>) -> Result<Key> {
     let mut key = cx.key(key).await?;
     cx.note(named("remove", tag_keys.iter().map(String::as_str)));
     cx.save(&mut key).await?;
     cx.write(Write::RemoveTags {
-        key: Box::new(key),
+        key: Box::new(key.clone()),
         tag_keys,
     });
-    Ok(())
+    Ok(key)
 }
 
 /// Takes one tag from a key, which it must have.

@@ -129,11 +129,15 @@ pub async fn step(kms: &Arc<Kms>, guard: &mut TimeGuard) -> Result<Vec<Destroyed
     // the clock is put right.
     kms.store().forget_ended_tokens(now.minus(LEAP)).await?;
 
-    let destroyed = destroy(kms, now).await?;
-    for_keys_due(kms, Due::Departure, now).await?;
-    for_keys_due(kms, Due::Expiry, now).await?;
-    for_keys_due(kms, Due::Rotation, now).await?;
-    Ok(destroyed)
+    // None of them waits for another: what stops one must not stop them all.
+    let destroyed = destroy(kms, now).await;
+    let departing = for_keys_due(kms, Due::Departure, now).await;
+    let expired = for_keys_due(kms, Due::Expiry, now).await;
+    let renewed = for_keys_due(kms, Due::Rotation, now).await;
+    departing?;
+    expired?;
+    renewed?;
+    destroyed
 }
 
 /// Destroys the keys whose day has come.

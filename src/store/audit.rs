@@ -5,6 +5,7 @@ use sqlx::{PgPool, Postgres, QueryBuilder, Sqlite};
 use super::{Result, Store, StoreError, Tx, read};
 use crate::model::action::Action;
 use crate::model::audit::Record;
+use crate::model::ids::{KeyId, ProjectId, Region};
 use crate::model::key::Key;
 use crate::model::time::Timestamp;
 
@@ -206,6 +207,46 @@ impl Store {
             .bind(place.at)
             .bind(&place.writer)
             .bind(place.seq)
+            .bind(count)
+            .fetch_all(db)
+            .await
+        })?;
+        rows.into_iter().map(placed).collect()
+    }
+
+    /// The newest records of a project's calls that concern one of its keys, and of what others
+    /// did with it by a grant, from before a place on. What others asked for in vain is theirs.
+    ///
+    /// # Errors
+    /// [`StoreError`] when they cannot be read.
+    pub async fn records_of_key(
+        &self,
+        project: &ProjectId,
+        region: &Region,
+        key: &KeyId,
+        before: Option<&Place>,
+        count: i64,
+    ) -> Result<Vec<(Place, Record)>> {
+        let end = Place {
+            at: i64::MAX,
+            ..Place::default()
+        };
+        let before = before.unwrap_or(&end);
+        let rows: Vec<Placed> = read!(self, db => {
+            // key_id <> '' is what the index of records by key promises.
+            sqlx::query_as(
+                "SELECT writer, seq, at, request_id, credential, user_id, user_name, project_id, \
+                 address, action, region, key_id, revision, outcome, detail, duration_us \
+                 FROM audit WHERE key_id = $1 AND key_id <> '' AND region = $3 \
+                 AND (project_id = $2 OR outcome = 'ok') AND (at, writer, seq) < ($4, $5, $6) \
+                 ORDER BY at DESC, writer DESC, seq DESC LIMIT $7",
+            )
+            .bind(key.as_str())
+            .bind(project.as_str())
+            .bind(region.as_str())
+            .bind(before.at)
+            .bind(&before.writer)
+            .bind(before.seq)
             .bind(count)
             .fetch_all(db)
             .await

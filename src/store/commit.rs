@@ -17,7 +17,7 @@ use tokio::time::{MissedTickBehavior, timeout};
 
 use super::{
     Db, Result, Sealed, Store, StoreError, Tx, access_points, aliases, audit, grants, identity,
-    key_policies, keys, keystores, materials, on, read, tags,
+    key_policies, keys, keystores, materials, on, read, resource_policies, tags,
 };
 use crate::limits;
 use crate::model::alias::Alias;
@@ -112,6 +112,13 @@ pub enum Write {
         key: Box<Key>,
         /// The tags, by their keys; those that are not there are no fault.
         tag_keys: Vec<String>,
+    },
+    /// The policy of a key, in place of the one it had. The same change stores or saves the key.
+    PutResourcePolicy {
+        /// The key, with the digest of it.
+        key: Box<Key>,
+        /// The document.
+        document: String,
     },
     /// A new alias. The same change saves its key.
     InsertAlias(Sealed<Alias>),
@@ -338,6 +345,9 @@ async fn apply(tx: &mut Tx<'_>, write: &Write) -> Result<()> {
         }
         Write::PutTags { key, tags } => tags::put(tx, key, tags).await,
         Write::RemoveTags { key, tag_keys } => tags::remove(tx, key, tag_keys).await,
+        Write::PutResourcePolicy { key, document } => {
+            resource_policies::put(tx, key, document).await
+        }
         Write::InsertAlias(alias) => aliases::insert(tx, alias).await,
         Write::MoveAlias { alias, from } => aliases::move_from(tx, alias, from).await,
         Write::DeleteAliases { key, names } => aliases::delete(tx, key, names).await,

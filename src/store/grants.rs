@@ -3,7 +3,7 @@
 use super::{Result, Sealable, Sealed, Store, StoreError, Tx, on, read};
 use crate::crypto::row::RowSeal;
 use crate::model::caller::Caller;
-use crate::model::grant::{Grant, GrantOperation, Grantee, Vouched};
+use crate::model::grant::{Constraints, Grant, GrantOperation, Grantee, Pairs, Vouched};
 use crate::model::ids::{DomainId, GrantId, GrantName, KeyId, ProjectId, Region, UserId};
 use crate::model::key::Key;
 use crate::model::time::Timestamp;
@@ -11,7 +11,7 @@ use crate::model::time::Timestamp;
 impl Sealable for Grant {
     fn columns(&self) -> RowSeal {
         let retirer = self.retirer.as_ref();
-        RowSeal::new("grants")
+        let seal = RowSeal::new("grants")
             .text("project_id", self.project.as_str())
             .text("region", self.region.as_str())
             .text("key_id", self.key.as_str())
@@ -28,8 +28,33 @@ impl Sealable for Grant {
             )
             .text("issuer", self.issuer.id.as_str())
             .text("issuer_authority", &self.issuer.authority)
-            .int("created_at", self.created_at.millis())
+            .int("created_at", self.created_at.millis());
+        // Rows from before there were constraints are sealed without them.
+        match constraints_of(self) {
+            Some(constraints) => seal.text("constraints", &constraints),
+            None => seal,
+        }
     }
+}
+
+/// Constraints as their column holds them.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct ConstraintsText {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    equals: Option<Pairs>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subset: Option<Pairs>,
+}
+
+/// The constraints as their column holds them.
+fn constraints_of(grant: &Grant) -> Option<String> {
+    let constraints = grant.constraints.clone()?;
+    let text = ConstraintsText {
+        equals: constraints.equals,
+        subset: constraints.subset,
+    };
+    // Maps of texts can always be written.
+    Some(serde_json::to_string(&text).unwrap_or_default())
 }
 
 /// The name as its column holds it: empty for none.
@@ -63,6 +88,7 @@ struct Row {
     issuer: String,
     issuer_authority: String,
     created_at: i64,
+    constraints: Option<String>,
     seal: Vec<u8>,
 }
 
@@ -71,7 +97,7 @@ macro_rules! columns {
     () => {
         "g.project_id, g.region, g.key_id, g.id, g.name, g.grantee_type, g.grantee, \
          g.grantee_authority, g.operations, g.retirer, g.retirer_authority, g.issuer, \
-         g.issuer_authority, g.created_at, g.seal"
+         g.issuer_authority, g.created_at, g.constraints, g.seal"
     };
 }
 
@@ -98,6 +124,17 @@ impl TryFrom<Row> for Sealed<Grant> {
             (Some(id), Some(authority)) => Some(user(id, authority, "retirer")?),
             _ => return Err(corrupt("retirer and retirer_authority")),
         };
+        let constraints = match row.constraints {
+            None => None,
+            Some(text) => {
+                let text: ConstraintsText =
+                    serde_json::from_str(&text).map_err(|_| corrupt("constraints"))?;
+                Some(Constraints {
+                    equals: text.equals,
+                    subset: text.subset,
+                })
+            }
+        };
         let name = match row.name.as_str() {
             "" => None,
             name => Some(GrantName::parse(name).map_err(|_| corrupt("name"))?),
@@ -114,6 +151,7 @@ impl TryFrom<Row> for Sealed<Grant> {
                 .split(',')
                 .map(|name| GrantOperation::parse(name).ok_or_else(|| corrupt("operations")))
                 .collect::<Result<_>>()?,
+            constraints,
             retirer,
             issuer: user(row.issuer, row.issuer_authority, "issuer")?,
             created_at: Timestamp::from_millis(row.created_at),
@@ -274,6 +312,96 @@ impl Store {
         Page::of(rows, total)
     }
 
+    /// A key's grants of one name.
+    ///
+    /// # Errors
+    /// [`StoreError`] when they cannot be read.
+    pub async fn grants_named(&self, key: &Key, name: &GrantName) -> Result<Vec<Sealed<Grant>>> {
+        let rows: Vec<Row> = read!(self, db => {
+            sqlx::query_as(concat!(
+                "SELECT ", columns!(), " FROM grants g WHERE g.project_id = $1 \
+                 AND g.region = $2 AND g.key_id = $3 AND g.name = $4 \
+                 ORDER BY g.created_at, g.id"
+            ))
+            .bind(key.project.as_str())
+            .bind(key.region.as_str())
+            .bind(key.id.as_str())
+            .bind(name.as_str())
+            .fetch_all(db)
+            .await
+        })?;
+        rows.into_iter().map(TryInto::try_into).collect()
+    }
+
+    /// A key's grants behind a position, the oldest first: all, or those of one id, or to one
+    /// grantee.
+    ///
+    /// # Errors
+    /// [`StoreError`] when they cannot be read.
+    pub async fn list_grants_after(
+        &self,
+        key: &Key,
+        (id, grantee): (Option<&GrantId>, Option<&Grantee>),
+        (created_at, last): (Timestamp, &str),
+        limit: i64,
+    ) -> Result<Vec<Sealed<Grant>>> {
+        let rows: Vec<Row> = read!(self, db => {
+            sqlx::query_as(concat!(
+                "SELECT ", columns!(), " FROM grants g WHERE g.project_id = $1 \
+                 AND g.region = $2 AND g.key_id = $3 AND (g.created_at, g.id) > ($4, $5) \
+                 AND ($6 = '' OR g.id = $6) \
+                 AND ($7 = '' OR (g.grantee_type = $7 AND g.grantee = $8)) \
+                 ORDER BY g.created_at, g.id LIMIT $9"
+            ))
+            .bind(key.project.as_str())
+            .bind(key.region.as_str())
+            .bind(key.id.as_str())
+            .bind(created_at.millis())
+            .bind(last)
+            .bind(id.map_or("", GrantId::as_str))
+            .bind(grantee.map_or("", Grantee::kind))
+            .bind(grantee.map_or("", Grantee::id))
+            .bind(limit)
+            .fetch_all(db)
+            .await
+        })?;
+        rows.into_iter().map(TryInto::try_into).collect()
+    }
+
+    /// The grants in a region that name a user as who may retire them, behind a position, the
+    /// oldest first, without those on keys whose day has come.
+    ///
+    /// # Errors
+    /// [`StoreError`] when they cannot be read.
+    pub async fn list_retirable_grants_after(
+        &self,
+        retirer: &Vouched<UserId>,
+        region: &Region,
+        now: Timestamp,
+        (created_at, last): (Timestamp, &str),
+        limit: i64,
+    ) -> Result<Vec<Sealed<Grant>>> {
+        let rows: Vec<Row> = read!(self, db => {
+            sqlx::query_as(concat!(
+                "SELECT ", columns!(), " FROM grants g JOIN keys k \
+                 ON k.project_id = g.project_id AND k.region = g.region AND k.id = g.key_id \
+                 WHERE g.retirer = $1 AND g.retirer_authority = $2 AND g.region = $3 \
+                 AND (k.delete_at IS NULL OR k.delete_at > $4) \
+                 AND (g.created_at, g.id) > ($5, $6) ORDER BY g.created_at, g.id LIMIT $7"
+            ))
+            .bind(retirer.id.as_str())
+            .bind(&retirer.authority)
+            .bind(region.as_str())
+            .bind(now.millis())
+            .bind(created_at.millis())
+            .bind(last)
+            .bind(limit)
+            .fetch_all(db)
+            .await
+        })?;
+        rows.into_iter().map(TryInto::try_into).collect()
+    }
+
     /// How many grants that key of a project in a region has that has most of them.
     ///
     /// # Errors
@@ -348,8 +476,8 @@ pub(super) async fn insert(
         sqlx::query(
             "INSERT INTO grants (project_id, region, key_id, id, name, grantee_type, grantee, \
              grantee_authority, operations, retirer, retirer_authority, issuer, \
-             issuer_authority, created_at, seal) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
+             issuer_authority, created_at, constraints, seal) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
         )
         .bind(grant.project.as_str())
         .bind(grant.region.as_str())
@@ -365,6 +493,7 @@ pub(super) async fn insert(
         .bind(grant.issuer.id.as_str())
         .bind(grant.issuer.authority.as_str())
         .bind(grant.created_at.millis())
+        .bind(constraints_of(grant))
         .bind(seal)
         .execute(conn)
         .await

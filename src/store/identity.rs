@@ -364,6 +364,20 @@ impl Store {
         Ok(found?.pop())
     }
 
+    /// A project, by its account.
+    pub async fn find_project_of_account(
+        &self,
+        account: &AccountId,
+    ) -> Result<Option<Sealed<Project>>> {
+        let found: Result<Vec<_>> = select!(
+            self,
+            ProjectRow,
+            projects!("WHERE account_id = $1"),
+            account.as_str()
+        );
+        Ok(found?.pop())
+    }
+
     /// A project, by its domain and name.
     pub async fn find_project_named(
         &self,

@@ -80,9 +80,13 @@ impl Sealable for Key {
             None => seal,
             Some(region) => seal.text("primary_region", region.as_str()),
         };
-        match &self.bound_project {
+        let seal = match &self.bound_project {
             None => seal,
             Some(project) => seal.text("bound_project_id", project.as_str()),
+        };
+        match &self.policy_digest {
+            None => seal,
+            Some(digest) => seal.text("policy_digest", digest),
         }
     }
 }
@@ -114,6 +118,7 @@ pub(super) struct Row {
     bound_project_id: Option<String>,
     on_demand_rotations: i64,
     replica_wait_days: Option<i64>,
+    policy_digest: Option<String>,
     created_at: i64,
     created_by: String,
     revision: i64,
@@ -126,7 +131,8 @@ macro_rules! columns {
         "project_id, region, id, name, spec, key_usage, origin, description, key_state, \
          delete_at, current_version, material_expires_at, enterprise_project, rotation_days, \
          rotate_at, rotations, rotated_at, keystore_id, primary_region, bound_project_id, \
-         on_demand_rotations, replica_wait_days, created_at, created_by, revision, seal"
+         on_demand_rotations, replica_wait_days, policy_digest, created_at, created_by, \
+         revision, seal"
     };
 }
 pub(super) use columns;
@@ -183,6 +189,7 @@ impl TryFrom<Row> for Sealed<Key> {
                 .map(ProjectId::parse)
                 .transpose()
                 .map_err(|_| corrupt("bound_project_id"))?,
+            policy_digest: row.policy_digest,
             created_at: Timestamp::from_millis(row.created_at),
             created_by: UserId::parse(row.created_by).map_err(|_| corrupt("created_by"))?,
             revision: row.revision,
@@ -370,7 +377,11 @@ impl Store {
             .fetch_all(db)
             .await
         })?;
-        rows.into_iter().map(TryInto::try_into).collect()
+        // LIKE takes capitals for small letters on SQLite only, and a name's case counts.
+        rows.into_iter()
+            .filter(|row| row.name.ends_with(DEFAULT_KEY_SUFFIX))
+            .map(TryInto::try_into)
+            .collect()
     }
 
     /// How many keys a project has in a region, without those whose day has come.
@@ -641,8 +652,11 @@ async fn destroy(tx: &mut Tx<'_>, key: &Destroyed, now: Timestamp, sealing: &Sec
     on!(tx, conn => {
         sqlx::query(
             "INSERT INTO tombstones (project_id, region, key_id, revision, destroyed_at) \
-             VALUES ($1, $2, $3, $4, $5)",
+             VALUES ($1, $2, $3, $4, $5) \
+             ON CONFLICT (project_id, region, key_id) DO UPDATE \
+             SET revision = excluded.revision, destroyed_at = excluded.destroyed_at",
         )
+        // A replica can be where an earlier one of the same key was destroyed.
         .bind(&key.project_id)
         .bind(&key.region)
         .bind(&key.id)
@@ -675,7 +689,8 @@ fn sealed_material(
 const OVERWRITTEN: [u8; 128] = [0; 128];
 
 /// What goes with a key, and then the key: project, region and id are the arguments of each.
-const DESTRUCTION: [&str; 6] = [
+const DESTRUCTION: [&str; 7] = [
+    "DELETE FROM resource_policies WHERE project_id = $1 AND region = $2 AND key_id = $3",
     "DELETE FROM grants WHERE project_id = $1 AND region = $2 AND key_id = $3",
     "DELETE FROM key_tags WHERE project_id = $1 AND region = $2 AND key_id = $3",
     "DELETE FROM aliases WHERE project_id = $1 AND region = $2 AND key_id = $3",
@@ -711,7 +726,6 @@ pub(super) async fn insert_material(
     Ok(())
 }
 
-/// Stores a key and counts it against its project's quota, if there is one.
 /// Drops one version's bytes, overwritten first as [`destroy`] does.
 pub(super) async fn drop_material(tx: &mut Tx<'_>, key: &Key, version: u32) -> Result<()> {
     on!(tx, conn => {
@@ -744,6 +758,7 @@ pub(super) async fn drop_material(tx: &mut Tx<'_>, key: &Key, version: u32) -> R
     Ok(())
 }
 
+/// Stores a key and counts it against its project's quota, if there is one.
 pub(super) async fn insert(
     tx: &mut Tx<'_>,
     sealed: &Sealed<Key>,
@@ -784,7 +799,7 @@ pub(super) async fn insert_uncounted(
         sqlx::query(concat!(
             "INSERT INTO keys (", columns!(), ") \
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, \
-             $18, $19, $20, $21, $22, $23, $24, $25, $26)"
+             $18, $19, $20, $21, $22, $23, $24, $25, $26, $27)"
         ))
         .bind(key.project.as_str())
         .bind(key.region.as_str())
@@ -808,6 +823,7 @@ pub(super) async fn insert_uncounted(
         .bind(key.bound_project.as_ref().map(ProjectId::as_str))
         .bind(i64::from(key.on_demand_rotations))
         .bind(key.state.replica_wait().map(i64::from))
+        .bind(&key.policy_digest)
         .bind(key.created_at.millis())
         .bind(key.created_by.as_str())
         .bind(key.revision)

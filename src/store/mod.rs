@@ -30,6 +30,7 @@ pub mod key_policies;
 pub mod keys;
 pub mod keystores;
 mod materials;
+mod resource_policies;
 pub mod tags;
 
 pub use commit::{Durability, Write};

@@ -168,7 +168,7 @@ impl Store {
                      WHERE t.project_id = $1 AND t.region = $2 AND t.tag_key = pairs.tag_key \
                      AND t.tag_value = pairs.tag_value \
                      AND (k.delete_at IS NULL OR k.delete_at > $3)) \
-                 LIMIT $4",
+                 ORDER BY tag_key, tag_value LIMIT $4",
             )
             .bind(project.as_str())
             .bind(region.as_str())

@@ -1,6 +1,10 @@
-//! The same keys in AWS's dialect.
+//! AWS's dialect, over HTTP: the same keys.
 
-mod first;
+mod bad_input;
+mod ciphers;
+mod keys;
 mod keystores;
 mod materials;
 mod regions;
+mod rules;
+mod signatures;

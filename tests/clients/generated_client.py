@@ -58,14 +58,33 @@ def logged_in(client, models):
     ), answer.parsed.token.project.id
 
 
+def use(kms, models, project, answered, key):
+    """A dozen more of other families: every shape of path, member and answer."""
+    enabled = answered("enable_key", models.OperateKeyRequestBody(key_id=key))
+    check("enabled", enabled.key_info.key_state, models.KeyState.KEY_STATE_ENABLED)
+    sealed = answered("encrypt_data", models.EncryptDataRequestBody(
+        key_id=key, plain_text="by a generated client"), "data")
+    opened = answered("decrypt_data", models.DecryptDataRequestBody(
+        cipher_text=sealed.cipher_text), "data")
+    check("decrypted", opened.plain_text, "by a generated client")
+    made = answered("create_datakey", models.CreateDatakeyRequestBody(
+        key_id=key, datakey_length="512"), "data_keys")
+    check("a data key in hexadecimal", len(made.plain_text), 128)
+    answered("list_grants", models.ListGrantsRequestBody(key_id=key), "grants")
+    status = answered("show_key_rotation_status",
+                      models.OperateKeyRequestBody(key_id=key), "rotation")
+    check("rotation", status.key_rotation_enabled, False)
+    answered("disable_key", models.OperateKeyRequestBody(key_id=key))
+
+
 def live(kms, models, project):
-    def call(operation, body):
-        module = importlib.import_module(f"kmsd_client.api.keys.{operation}")
+    def call(operation, body, family="keys"):
+        module = importlib.import_module(f"kmsd_client.api.{family}.{operation}")
         answer = module.sync_detailed(project, client=kms, body=body)
         return answer.status_code, answer.parsed
 
-    def answered(operation, body):
-        status, parsed = call(operation, body)
+    def answered(operation, body, family="keys"):
+        status, parsed = call(operation, body, family)
         if isinstance(parsed, models.Error):
             fail(f"{operation}: {status} {parsed.error.error_code} {parsed.error.error_msg}")
         done(operation)
@@ -87,6 +106,8 @@ def live(kms, models, project):
     listed = answered("list_keys", models.ListKeysRequestBody())
     if key not in listed.keys:
         fail("list_keys misses the key")
+
+    use(kms, models, project, answered, key)
 
     status, refusal = call("cancel_key_deletion", named)
     if not isinstance(refusal, models.Error):

@@ -9,6 +9,7 @@ from huaweicloudsdkkms import v2 as kms_v2
 from huaweicloudsdkkms.v2 import KmsClient
 
 from common import check, fail, setting
+from sdk_calls import Calls, is_about_keystores
 
 CLUSTER, CA = setting("KMS_HSM_CLUSTER"), setting("KMS_HSM_CA")
 
@@ -99,10 +100,12 @@ def pins(kms):
 
 
 def main():
+    calls = Calls(is_about_keystores)
     kms = client()
     keystores(kms)
     an_empty_keystore_goes(kms, setting("KMS_HSM_CLUSTER_2"))
     pins(kms)
+    calls.check_complete()
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::calls::{KEY_CALLS, name_of, spell};
+use crate::support::calls::{KEY_CALLS, REPLICATE, name_of, spell};
 use crate::support::openapi::{operations, resolve};
 use crate::support::{Answer, Db, TestServer, on_both};
 
@@ -454,6 +454,8 @@ async fn members_of_every_wrong_type(db: Db) {
                 let labels = [
                     ("resource_instances/action", "tags", json!([])),
                     ("resource_instances/action", "matches", json!([])),
+                    // No tags at all.
+                    (REPLICATE, "tags", json!([])),
                     // Names of aliases that are not there.
                     ("DELETE aliases", "aliases", json!(["x"])),
                 ];
@@ -461,7 +463,6 @@ async fn members_of_every_wrong_type(db: Db) {
                     continue;
                 }
                 if right.contains(&(member.as_str(), wrong.clone())) {
-                    // Of all of these the three whose type is right.
                     // Of all of these the ones that are of a right type.
                     continue;
                 }
@@ -580,7 +581,7 @@ async fn check_wrong_type(
         // Tags and aliases.
         ("tag", _) if body[member].is_object() => "KMS.0204",
         ("tags", "{key_id}/tags/action") if body[member] == json!([]) => "KMS.0401",
-        ("tags", "{key_id}/tags/action") => "KMS.0412",
+        ("tags", "{key_id}/tags/action" | REPLICATE) => "KMS.0412",
         ("tags", _) => "KMS.0414",
         ("matches", _) => "KMS.0415",
         ("action", "{key_id}/tags/action" | "resource_instances/action") => "KMS.0404",
@@ -687,7 +688,7 @@ async fn paths_and_methods_that_are_not_there(db: Db) {
             &["POST", "TRACE", "OPTIONS", "PATCH"],
             "GET",
         ),
-        ("/", &["POST", "DELETE", "TRACE", "OPTIONS"], "GET"),
+        ("/", &["PUT", "DELETE", "TRACE", "OPTIONS"], "GET"),
         ("/v1.0", &["POST", "TRACE"], "GET"),
         ("/v1.0/", &["POST"], "GET"),
         ("/health/live", &["POST"], "GET"),

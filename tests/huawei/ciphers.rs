@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use kmsd::crypto::hash::sha256_hex;
 use serde_json::{Value, json};
 
-use crate::support::calls::{PEER, base64};
+use crate::support::calls::{self, PEER, base64};
 use crate::support::{Db, TestServer, on_both};
 
 on_both!(
@@ -516,6 +516,56 @@ async fn keys_of_the_wrong_kind_are_told_so(db: Db) {
                 );
             }
         }
+    }
+    let forged = base64(&[7; 256]);
+    let opened = encrypt(&server, &keys["aes"], json!({})).await;
+    let message = base64(b"hello");
+    for (call, name, more, code) in [
+        ("decrypt-data", "rsa-sign", "RSAES_OAEP_SHA_256", "KMS.0335"),
+        ("decrypt-data", "ec", "RSAES_OAEP_SHA_256", "KMS.1114"),
+        ("decrypt-data", "hmac", "RSAES_OAEP_SHA_256", "KMS.0341"),
+        ("decrypt-data", "aes", "RSAES_OAEP_SHA_256", "KMS.2105"),
+        ("decrypt-data", "rsa-encrypt", "SM2_ENCRYPT", "KMS.2106"),
+        ("re-encrypt", "rsa-sign", "", "KMS.0335"),
+        ("re-encrypt", "ec", "", "KMS.1114"),
+        ("re-encrypt", "hmac", "", "KMS.0341"),
+        ("verify", "ec", "RSASSA_PSS_SHA_256", "KMS.0332"),
+        ("verify", "ec", "ECDSA_SHA_256", "KMS.0329"),
+        ("encrypt-datakey", "rsa-encrypt", "", "KMS.0325"),
+        ("encrypt-datakey", "hmac", "", "KMS.0341"),
+        ("decrypt-datakey", "rsa-encrypt", "", "KMS.0325"),
+        ("decrypt-datakey", "hmac", "", "KMS.0341"),
+        ("create-ec-datakey-pair", "rsa-encrypt", "", "KMS.0325"),
+        ("create-ec-datakey-pair", "hmac", "", "KMS.0341"),
+        ("create-rsa-datakey-pair", "rsa-encrypt", "", "KMS.0325"),
+        ("create-rsa-datakey-pair", "hmac", "", "KMS.0341"),
+    ] {
+        let key = &keys[name];
+        let body = match call {
+            "decrypt-data" => {
+                json!({ "key_id": key, "cipher_text": forged, "encryption_algorithm": more })
+            }
+            "re-encrypt" => json!({ "cipher_text": opened, "destination_key_id": key }),
+            "verify" => json!({
+                "key_id": key,
+                "message": message,
+                "message_type": "DIGEST",
+                "signature": message,
+                "signing_algorithm": more,
+            }),
+            _ => (calls::named_call(call).body)(key),
+        };
+        let answer = server.call(call, body).await;
+        assert_eq!(answer.verdict(), (400, code.to_owned()), "{call} by {name}");
+    }
+    // The table of states goes by what is asked for; two calls ask for a key pair.
+    for (state, code) in [("3", "KMS.0209"), ("4", "KMS.0210"), ("5", "KMS.1301")] {
+        let key = server.key_in(state, &format!("pair-{state}")).await;
+        let body = json!({ "key_id": key, "key_spec": "RSA_2048" });
+        server
+            .call("create-rsa-datakey-pair", body)
+            .await
+            .refused(400, code);
     }
     server.stop().await;
 }

@@ -12,6 +12,7 @@ mod keys;
 pub mod keystores;
 mod lists;
 mod materials;
+mod records;
 mod replicas;
 mod rotation;
 mod signatures;

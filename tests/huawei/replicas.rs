@@ -311,6 +311,26 @@ async fn a_primary_leaves_after_its_replicas(db: Db) {
         .await
         .refused(404, "KMS.0207");
     opens(&server, HOME, &encrypt(&server, HOME, &key).await).await;
+    // Where a copy was destroyed another can be made, and be destroyed in its turn.
+    replicate(&server, HOME, copy_to(&server, &key, "region-2"))
+        .await
+        .ok(200);
+    server
+        .call_at("region-2", "schedule-key-deletion", leave.clone())
+        .await
+        .ok(200);
+    server.pass_days(7).await;
+    for _ in 0..2 {
+        kmsd::operations::upkeep::step(&server.kms, &mut guard)
+            .await
+            .unwrap();
+        server.clock.advance(std::time::Duration::from_secs(3700));
+    }
+    server.token = server.log_in(&server.account).await;
+    server
+        .call_at("region-2", "describe-key", json!({ "key_id": key }))
+        .await
+        .refused(404, "KMS.0207");
     server.call("schedule-key-deletion", leave).await.ok(200);
     server.stop().await;
 }

@@ -522,8 +522,8 @@ async fn one_credential_decides_i_3(db: Db) {
         .push(("x-security-token", "temporary".to_owned()));
     let answer = try_list(&temporary, &server).await;
     assert_eq!(
-        answer.refused(401, "APIGW.0301"),
-        "X-Security-Token does not belong to this access key"
+        answer.refused(401, "KMS.0302"),
+        "the token is not valid: the access key is not a temporary one"
     );
     let mut twice = list_keys(&signer(&server), &server);
     let authorization = twice.header("authorization").to_owned();

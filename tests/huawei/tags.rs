@@ -236,6 +236,17 @@ async fn members_that_break_their_rules(db: Db) {
         "{key_id}/tags/action",
         "resource_instances/action",
     );
+    let in_batch = |tag: Value| json!({ "action": "create", "tags": [tag] });
+    for (tag, code) in [
+        (json!({ "key": "a=b" }), "KMS.0406"),
+        (json!({ "key": long(129) }), "KMS.0411"),
+        (json!({ "key": "k", "value": "<" }), "KMS.0405"),
+        (json!({ "key": "k", "value": long(256) }), "KMS.0410"),
+    ] {
+        let mut body = in_batch(tag);
+        body["key_id"] = json!(key);
+        server.call(batch, body).await.refused(400, code);
+    }
     for (call, body, status, code) in [
         (one, json!({}), 400, "KMS.0204"),
         (one, json!({ "tag": null }), 400, "KMS.0204"),

@@ -161,6 +161,7 @@ fn named(key: &str) -> Value {
     json!({ "key_id": key })
 }
 
+pub const KEY_RECORDS: &str = "GET /kmsd/v1/{project_id}/keys/{key_id}/audit";
 pub const REPLICATE: &str = "/v2/{project_id}/kms/keys/{key_id}/replicate";
 pub const UPDATE_PRIMARY: &str = "PUT /v2/{project_id}/kms/keys/{key_id}/update-primary-region";
 
@@ -360,6 +361,8 @@ pub const KEY_CALLS: &[KeyCall] = &[
             "mac": "00",
         })
     }),
+    // The trail of a key.
+    call(Action::ListKeyRecords, KEY_RECORDS, Some("2"), named),
     // Keystores and PINs. What is named here nobody has; `TestServer::body_for` makes it.
     call(
         Action::CreatePin,
@@ -644,6 +647,14 @@ pub fn spec_members(spec: &str) -> Value {
         None => json!({ "key_spec": spec }),
         Some((spec, usage)) => json!({ "key_spec": spec, "key_usage": usage }),
     }
+}
+
+/// The call of a name.
+pub fn named_call(name: &str) -> &'static KeyCall {
+    KEY_CALLS
+        .iter()
+        .find(|call| call.name == name)
+        .unwrap_or_else(|| panic!("{name} is missing in tests/support/calls.rs"))
 }
 
 /// The call that an action is.

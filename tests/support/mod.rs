@@ -569,6 +569,7 @@ impl TestServer {
             name: None,
             grantee: Grantee::User(user.clone()),
             operations: vec![GrantOperation::Encrypt],
+            constraints: None,
             retirer: None,
             issuer: user,
             created_at: START,
