@@ -300,7 +300,7 @@ impl Context {
                 let permitted = match self.policy_of(&key, &own, part).await? {
                     None => access::decide(&self.caller, self.action),
                     Some(answer) => access::decide_by_policy(&self.caller, self.action, answer)
-                        .map_err(|()| Error::Forbidden(self.action))?,
+                        .map_err(|_| Error::Forbidden(self.action))?,
                 };
                 if let Some(permitted) = permitted {
                     self.permitted = Some(permitted);
@@ -324,7 +324,7 @@ impl Context {
                 if let Some(answer) = answer {
                     let action = self.action;
                     let decided = access::decide_by_policy(&self.caller, action, answer)
-                        .map_err(|()| Error::NotGranted(action))?;
+                        .map_err(|_| Error::NotGranted(action))?;
                     if let Some(permitted) = decided.filter(|_| action.is_for_others()) {
                         self.note.access.push(format!("key of {}", key.project));
                         self.note.access.push("by its policy".to_owned());

@@ -55,18 +55,22 @@ pub fn decide_by_grants<'g>(
     Some((Permitted(()), grant))
 }
 
+/// A policy keeps the caller out, whatever else lets them in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeptOut;
+
 /// What a key's policy makes of the roles of a caller in the account that the key belongs to, or in
 /// the caller's own when it is another's: `None` when it lets nobody in, and grants decide.
 ///
 /// # Errors
-/// `Err(())` when it keeps the caller out, whatever else lets them in.
+/// [`KeptOut`].
 pub fn decide_by_policy(
     caller: &Caller,
     action: Action,
     answer: Answer,
-) -> Result<Option<Permitted>, ()> {
+) -> Result<Option<Permitted>, KeptOut> {
     match answer {
-        Answer::Denied => Err(()),
+        Answer::Denied => Err(KeptOut),
         Answer::Allowed => Ok(Some(Permitted(()))),
         Answer::Delegated => Ok(decide(caller, action)),
         Answer::Silent => Ok(None),
