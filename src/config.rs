@@ -130,6 +130,13 @@ pub struct Limits {
     pub connections: usize,
 }
 
+impl Limits {
+    /// One of these bounds as the store takes it: `None` where there is none.
+    pub fn quota(bound: u64) -> Option<i64> {
+        (bound > 0).then(|| i64::try_from(bound).unwrap_or(i64::MAX))
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {

@@ -32,9 +32,9 @@ pub const OUTSIDE_TOKEN_BYTES: usize = 16 * 1024;
 pub const PAGE_ROWS: u32 = 2000;
 
 /// Audit records of a page when the caller names no limit, and the most that they may ask for.
-pub const RECORD_ROWS: usize = 50;
+pub const RECORD_ROWS: u32 = 50;
 /// See [`RECORD_ROWS`].
-pub const MOST_RECORD_ROWS: usize = 200;
+pub const MOST_RECORD_ROWS: u32 = 200;
 
 /// Checked credentials kept in memory: at most this many, some 1 KiB each.
 pub const CACHED_CREDENTIALS: u64 = 10_000;

@@ -39,9 +39,7 @@ pub async fn turn<T>(
     limit: u32,
     position: impl Fn(&T) -> Position,
 ) -> Result<Turn> {
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let truncated = items.len() > limit;
-    items.truncate(limit);
+    let truncated = pages::cut(items, limit);
     let next_marker = match items.last().filter(|_| truncated) {
         Some(last) => Some(pages::mark(cx, list, &position(last)).await?),
         None => None,

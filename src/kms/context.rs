@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use super::{Kms, policies};
+use crate::config::Limits;
 use crate::crypto::hash::sha256_hex;
 use crate::crypto::keyring::ProjectKey;
 use crate::crypto::material::Material;
@@ -658,10 +659,7 @@ impl Context {
 
     /// How many keys a project may have in a region.
     fn key_quota(&self) -> Option<i64> {
-        match self.kms.config().limits.keys_per_project {
-            0 => None,
-            quota => Some(i64::try_from(quota).unwrap_or(i64::MAX)),
-        }
+        Limits::quota(self.kms.config().limits.keys_per_project)
     }
 
     /// Keeps a changed key to be saved with the answer, if nobody changes it meanwhile.

@@ -1,6 +1,8 @@
 //! Access points: the workloads that may open capsules.
 
 use super::ciphers::fault;
+use super::pages;
+use crate::config::Limits;
 use crate::crypto::material::{Material, MaterialKind};
 use crate::crypto::secret::Secret;
 use crate::kms::Context;
@@ -89,10 +91,10 @@ pub async fn create(cx: &mut Context, new: NewAccessPoint) -> Result<AccessPoint
         revision: 1,
     };
     cx.note(format!("access point {}", point.id));
-    let quota = cx.kms().config().limits.access_points_per_project;
+    let quota = Limits::quota(cx.kms().config().limits.access_points_per_project);
     cx.write(Write::InsertAccessPoint {
         point: Sealed::new(point.clone(), sealing.row()),
-        quota: (quota > 0).then(|| i64::try_from(quota).unwrap_or(i64::MAX)),
+        quota,
     });
     Ok(point)
 }
@@ -110,15 +112,18 @@ pub async fn list(
 ) -> Result<(Vec<AccessPoint>, bool)> {
     cx.permit()?;
     let project = cx.project()?.id.clone();
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let one_more = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
     let mut rows = cx
         .kms()
         .store()
-        .list_access_points(&project, cx.region(), keyspace, behind, one_more)
+        .list_access_points(
+            &project,
+            cx.region(),
+            keyspace,
+            behind,
+            pages::one_more(limit),
+        )
         .await?;
-    let more = rows.len() > limit;
-    rows.truncate(limit);
+    let more = pages::cut(&mut rows, limit);
     let sealing = cx.project_key().await?;
     let points = rows
         .into_iter()

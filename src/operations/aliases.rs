@@ -1,5 +1,6 @@
 //! Aliases: given to keys, moved between them, taken away.
 
+use super::pages;
 use crate::kms::Context;
 use crate::limits;
 use crate::model::alias::Alias;
@@ -149,12 +150,9 @@ pub async fn list(
             None
         }
     };
-    let most = usize::try_from(limit).unwrap_or(usize::MAX);
-    // One more than is shown tells whether there are more.
-    let rows = i64::from(limit).saturating_add(1);
+    let rows = pages::one_more(limit);
     let mut aliases = read(cx, key.as_ref().map(|key| &key.id), after, rows).await?;
-    let more = aliases.len() > most;
-    aliases.truncate(most);
+    let more = pages::cut(&mut aliases, limit);
     Ok(Page { aliases, more })
 }
 

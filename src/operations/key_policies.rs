@@ -1,6 +1,7 @@
 //! Policies of capsules: who may open them, and when.
 
-use super::access_points;
+use super::{access_points, pages};
+use crate::config::Limits;
 use crate::kms::Context;
 use crate::model::error::{Error, Result};
 use crate::model::ids::{AccessPointId, KeyspaceId, KeyspaceName, PolicyId};
@@ -43,11 +44,11 @@ pub async fn create(cx: &mut Context, new: NewKeyPolicy) -> Result<KeyPolicy> {
         revision: 1,
     };
     cx.note(format!("key policy {}", policy.id));
-    let quota = cx.kms().config().limits.key_policies_per_project;
+    let quota = Limits::quota(cx.kms().config().limits.key_policies_per_project);
     let sealing = cx.project_key().await?;
     cx.write(Write::InsertKeyPolicy {
         policy: Sealed::new(policy.clone(), sealing.row()),
-        quota: (quota > 0).then(|| i64::try_from(quota).unwrap_or(i64::MAX)),
+        quota,
     });
     Ok(policy)
 }
@@ -65,15 +66,18 @@ pub async fn list(
 ) -> Result<(Vec<KeyPolicy>, bool)> {
     cx.permit()?;
     let project = cx.project()?.id.clone();
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let one_more = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
     let mut rows = cx
         .kms()
         .store()
-        .list_key_policies(&project, cx.region(), keyspace, behind, one_more)
+        .list_key_policies(
+            &project,
+            cx.region(),
+            keyspace,
+            behind,
+            pages::one_more(limit),
+        )
         .await?;
-    let more = rows.len() > limit;
-    rows.truncate(limit);
+    let more = pages::cut(&mut rows, limit);
     let sealing = cx.project_key().await?;
     let policies = rows
         .into_iter()

@@ -1,4 +1,4 @@
-//! Where the next page of a list begins: a sealed place that only the project that was given it can
+//! Pages of lists: how much is read, and where the next one begins, which is a sealed place that only the project that was given it can
 //! use, in that list and region only.
 
 use base64::Engine;
@@ -9,6 +9,19 @@ use crate::crypto::sealed;
 use crate::kms::Context;
 use crate::model::error::{Error, Result};
 use crate::model::time::Timestamp;
+
+/// How many items to read where `limit` are shown: one more tells whether there are more.
+pub fn one_more(limit: u32) -> i64 {
+    i64::from(limit) + 1
+}
+
+/// Cuts what was read so to `limit`, and tells whether there are more.
+pub fn cut<T>(items: &mut Vec<T>, limit: u32) -> bool {
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let more = items.len() > limit;
+    items.truncate(limit);
+    more
+}
 
 /// The last item of a page: when it was made (or nothing, in lists that have no such order), and
 /// its id.

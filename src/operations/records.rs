@@ -1,5 +1,6 @@
 //! The audit trail of a key, as those read it whose key it is.
 
+use super::pages;
 use crate::kms::Context;
 use crate::model::audit::Record;
 use crate::model::error::Result;
@@ -25,18 +26,21 @@ pub async fn list(
     cx: &mut Context,
     key: &KeyRef,
     before: Option<&Place>,
-    limit: usize,
+    limit: u32,
 ) -> Result<Listed> {
     let key = cx.key(key).await?;
-    // One more than the page has, to know whether another follows.
-    let wanted = i64::try_from(limit.saturating_add(1)).unwrap_or(i64::MAX);
     let mut found = cx
         .kms()
         .store()
-        .records_of_key(&key.project, &key.region, &key.id, before, wanted)
+        .records_of_key(
+            &key.project,
+            &key.region,
+            &key.id,
+            before,
+            pages::one_more(limit),
+        )
         .await?;
-    let more = found.len() > limit;
-    found.truncate(limit);
+    let more = pages::cut(&mut found, limit);
     let next = found.last().map(|(place, _)| place.clone());
     let own = &key.project;
     Ok(Listed {

@@ -2,7 +2,7 @@
 
 use sqlx::QueryBuilder;
 
-use super::{Result, Sealable, Sealed, Store, StoreError, Tx, on, read};
+use super::{Result, Sealable, Sealed, Store, StoreError, Tx, on, one_or_conflict, read, usage};
 use crate::crypto::row::RowSeal;
 use crate::model::ids::{
     AccessPointId, KeyspaceId, KeyspaceName, ProjectId, Region, UserId, WorkloadId,
@@ -187,23 +187,14 @@ pub(super) async fn insert(
     quota: Option<i64>,
 ) -> Result<()> {
     let Sealed { value: point, seal } = point;
-    let counted = on!(tx, conn => {
-        sqlx::query(
-            "INSERT INTO project_usage (project_id, region, key_count, access_point_count) \
-             VALUES ($1, $2, 0, 1) ON CONFLICT (project_id, region) DO UPDATE \
-             SET access_point_count = project_usage.access_point_count + 1 \
-             WHERE project_usage.access_point_count < $3",
-        )
-        .bind(point.project.as_str())
-        .bind(point.region.as_str())
-        .bind(quota.unwrap_or(i64::MAX))
-        .execute(conn)
-        .await
-        .map(|done| done.rows_affected())
-    })?;
-    if counted == 0 {
-        return Err(StoreError::QuotaReached);
-    }
+    usage::count_in(
+        tx,
+        usage::Kind::AccessPoints,
+        point.project.as_str(),
+        point.region.as_str(),
+        quota,
+    )
+    .await?;
     on!(tx, conn => {
         sqlx::query(concat!(
             "INSERT INTO access_points (", columns!(), ") VALUES \
@@ -252,11 +243,7 @@ pub(super) async fn save(tx: &mut Tx<'_>, point: &Sealed<AccessPoint>, read: i64
         .await
         .map(|done| done.rows_affected())
     })?;
-    if saved == 0 {
-        Err(StoreError::Conflict)
-    } else {
-        Ok(())
-    }
+    one_or_conflict(saved)
 }
 
 /// Removes an access point, if it still has the revision that was read.
@@ -274,19 +261,12 @@ pub(super) async fn delete(tx: &mut Tx<'_>, point: &AccessPoint) -> Result<()> {
         .await
         .map(|done| done.rows_affected())
     })?;
-    if deleted == 0 {
-        return Err(StoreError::Conflict);
-    }
-    on!(tx, conn => {
-        sqlx::query(
-            "UPDATE project_usage SET access_point_count = access_point_count - 1 \
-             WHERE project_id = $1 AND region = $2",
-        )
-        .bind(point.project.as_str())
-        .bind(point.region.as_str())
-        .execute(conn)
-        .await
-        .map(|_| ())
-    })?;
-    Ok(())
+    one_or_conflict(deleted)?;
+    usage::count_out(
+        tx,
+        usage::Kind::AccessPoints,
+        point.project.as_str(),
+        point.region.as_str(),
+    )
+    .await
 }

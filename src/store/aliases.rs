@@ -1,6 +1,6 @@
 //! Aliases of keys.
 
-use super::{Result, Sealable, Sealed, Store, StoreError, Tx, on, read};
+use super::{Result, Sealable, Sealed, Store, StoreError, Tx, on, one_or_conflict, read};
 use crate::crypto::row::RowSeal;
 use crate::model::alias::Alias;
 use crate::model::ids::{AliasName, KeyId, ProjectId, Region};
@@ -178,11 +178,7 @@ pub(super) async fn move_from(tx: &mut Tx<'_>, alias: &Sealed<Alias>, from: &Key
         .await
         .map(|done| done.rows_affected())
     })?;
-    if moved == 0 {
-        Err(StoreError::Conflict)
-    } else {
-        Ok(())
-    }
+    one_or_conflict(moved)
 }
 
 /// Takes aliases from a key, all of which it must have. The same change saves the key.
@@ -201,9 +197,7 @@ pub(super) async fn delete(tx: &mut Tx<'_>, key: &Key, names: &[AliasName]) -> R
             .await
             .map(|done| done.rows_affected())
         })?;
-        if deleted == 0 {
-            return Err(StoreError::Conflict);
-        }
+        one_or_conflict(deleted)?;
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! What there is one of: the deployment's identity, and its idea of time.
 
-use super::{Db, Result, Store, StoreError, Tx, on, read};
+use super::{Db, Result, Store, StoreError, on, read};
 use crate::model::ids::Region;
 use crate::model::time::Timestamp;
 
@@ -128,14 +128,6 @@ impl Store {
             }
             Db::Sqlite { .. } => Ok(None),
         }
-    }
-
-    /// A transaction of its own, for what belongs to no call and leaves no record.
-    async fn begin(&self) -> Result<Tx<'_>> {
-        Ok(match self.db() {
-            Db::Postgres { pool, .. } => Tx::Postgres(pool.begin().await?),
-            Db::Sqlite { write, .. } => Tx::Sqlite(write.begin_with("BEGIN IMMEDIATE").await?),
-        })
     }
 
     /// Forgets revoked tokens that would have ended by now anyway.

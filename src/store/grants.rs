@@ -1,6 +1,6 @@
 //! Grants.
 
-use super::{Result, Sealable, Sealed, Store, StoreError, Tx, on, read};
+use super::{Result, Sealable, Sealed, Store, StoreError, Tx, on, one_or_conflict, read};
 use crate::crypto::row::RowSeal;
 use crate::model::caller::Caller;
 use crate::model::grant::{Constraints, Grant, GrantOperation, Grantee, Pairs, Vouched};
@@ -458,9 +458,7 @@ pub(super) async fn insert(
         .await
         .map(|done| done.rows_affected())
     })?;
-    if held == 0 {
-        return Err(StoreError::Conflict);
-    }
+    one_or_conflict(held)?;
     let (count,): (i64,) = on!(tx, conn => {
         sqlx::query_as(COUNT)
             .bind(grant.project.as_str())
@@ -517,9 +515,5 @@ pub(super) async fn delete(tx: &mut Tx<'_>, grant: &Grant) -> Result<()> {
         .await
         .map(|done| done.rows_affected())
     })?;
-    if ended == 0 {
-        Err(StoreError::Conflict)
-    } else {
-        Ok(())
-    }
+    one_or_conflict(ended)
 }

@@ -1,6 +1,6 @@
 //! Domains, projects, users, roles, access keys, and the keys that sign tokens.
 
-use super::{Result, Sealable, Sealed, Store, StoreError, Tx, on, read};
+use super::{Result, Sealable, Sealed, Store, StoreError, Tx, on, one_or_conflict, read};
 use crate::crypto::row::RowSeal;
 use crate::model::identity::{AccessKey, Domain, Project, Role, RoleAssignment, User};
 use crate::model::ids::{AccessKeyId, AccountId, DisplayName, DomainId, ProjectId, UserId};
@@ -576,11 +576,7 @@ pub(super) async fn insert_project(tx: &mut Tx<'_>, new: &NewProject) -> Result<
 
 pub(super) async fn delete_domain(tx: &mut Tx<'_>, id: &DomainId) -> Result<()> {
     let deleted = change!(tx, "DELETE FROM domains WHERE id = $1", id.as_str());
-    if deleted == 0 {
-        Err(StoreError::Conflict)
-    } else {
-        Ok(())
-    }
+    one_or_conflict(deleted)
 }
 
 pub(super) async fn delete_project(tx: &mut Tx<'_>, id: &ProjectId) -> Result<()> {
@@ -622,11 +618,7 @@ pub(super) async fn delete_project(tx: &mut Tx<'_>, id: &ProjectId) -> Result<()
         id.as_str()
     );
     let deleted = change!(tx, "DELETE FROM projects WHERE id = $1", id.as_str());
-    if deleted == 0 {
-        Err(StoreError::Conflict)
-    } else {
-        Ok(())
-    }
+    one_or_conflict(deleted)
 }
 
 pub(super) async fn insert_user(tx: &mut Tx<'_>, user: &Sealed<User>) -> Result<()> {
@@ -659,20 +651,12 @@ pub(super) async fn save_user(tx: &mut Tx<'_>, user: &Sealed<User>) -> Result<()
         value.tokens_valid_from.millis(),
         seal
     );
-    if saved == 0 {
-        Err(StoreError::Conflict)
-    } else {
-        Ok(())
-    }
+    one_or_conflict(saved)
 }
 
 pub(super) async fn delete_user(tx: &mut Tx<'_>, id: &UserId) -> Result<()> {
     let deleted = change!(tx, "DELETE FROM users WHERE id = $1", id.as_str());
-    if deleted == 0 {
-        Err(StoreError::Conflict)
-    } else {
-        Ok(())
-    }
+    one_or_conflict(deleted)
 }
 
 pub(super) async fn assign_role(tx: &mut Tx<'_>, role: &Sealed<RoleAssignment>) -> Result<()> {
@@ -696,11 +680,7 @@ pub(super) async fn remove_role(tx: &mut Tx<'_>, role: &RoleAssignment) -> Resul
         role.project.as_str(),
         role.role.name()
     );
-    if removed == 0 {
-        Err(StoreError::Conflict)
-    } else {
-        Ok(())
-    }
+    one_or_conflict(removed)
 }
 
 pub(super) async fn insert_access_key(tx: &mut Tx<'_>, key: &Sealed<AccessKey>) -> Result<()> {
@@ -723,11 +703,7 @@ pub(super) async fn insert_access_key(tx: &mut Tx<'_>, key: &Sealed<AccessKey>) 
 
 pub(super) async fn delete_access_key(tx: &mut Tx<'_>, id: &AccessKeyId) -> Result<()> {
     let deleted = change!(tx, "DELETE FROM access_keys WHERE id = $1", id.as_str());
-    if deleted == 0 {
-        Err(StoreError::Conflict)
-    } else {
-        Ok(())
-    }
+    one_or_conflict(deleted)
 }
 
 pub(super) async fn insert_token_key(tx: &mut Tx<'_>, key: &Sealed<TokenKey>) -> Result<()> {
@@ -745,11 +721,7 @@ pub(super) async fn insert_token_key(tx: &mut Tx<'_>, key: &Sealed<TokenKey>) ->
 
 pub(super) async fn delete_token_key(tx: &mut Tx<'_>, id: &str) -> Result<()> {
     let deleted = change!(tx, "DELETE FROM token_keys WHERE id = $1", id);
-    if deleted == 0 {
-        Err(StoreError::Conflict)
-    } else {
-        Ok(())
-    }
+    one_or_conflict(deleted)
 }
 
 pub(super) async fn revoke_token(tx: &mut Tx<'_>, id: &str, expires_at: i64) -> Result<()> {

@@ -1,6 +1,6 @@
 //! Policies of capsules.
 
-use super::{Db, Result, Sealable, Sealed, Store, StoreError, Tx, on, read};
+use super::{Result, Sealable, Sealed, Store, StoreError, Tx, on, one_or_conflict, read, usage};
 use crate::crypto::row::RowSeal;
 use crate::model::ids::{KeyspaceId, KeyspaceName, PolicyId, ProjectId, Region, UserId};
 use crate::model::keyspace::{KeyPolicy, Rules};
@@ -140,10 +140,7 @@ impl Store {
         id: &PolicyId,
         at: Timestamp,
     ) -> Result<()> {
-        let mut tx = match self.db() {
-            Db::Postgres { pool, .. } => Tx::Postgres(pool.begin().await?),
-            Db::Sqlite { write, .. } => Tx::Sqlite(write.begin_with("BEGIN IMMEDIATE").await?),
-        };
+        let mut tx = self.begin().await?;
         on!(&mut tx, conn => {
             sqlx::query(
                 "UPDATE capsule_policies SET accessed_at = $4 \
@@ -173,23 +170,14 @@ pub(super) async fn insert(
         value: policy,
         seal,
     } = policy;
-    let counted = on!(tx, conn => {
-        sqlx::query(
-            "INSERT INTO project_usage (project_id, region, key_count, capsule_policy_count) \
-             VALUES ($1, $2, 0, 1) ON CONFLICT (project_id, region) DO UPDATE \
-             SET capsule_policy_count = project_usage.capsule_policy_count + 1 \
-             WHERE project_usage.capsule_policy_count < $3",
-        )
-        .bind(policy.project.as_str())
-        .bind(policy.region.as_str())
-        .bind(quota.unwrap_or(i64::MAX))
-        .execute(conn)
-        .await
-        .map(|done| done.rows_affected())
-    })?;
-    if counted == 0 {
-        return Err(StoreError::QuotaReached);
-    }
+    usage::count_in(
+        tx,
+        usage::Kind::KeyPolicies,
+        policy.project.as_str(),
+        policy.region.as_str(),
+        quota,
+    )
+    .await?;
     on!(tx, conn => {
         sqlx::query(concat!(
             "INSERT INTO capsule_policies (", columns!(), ") \
@@ -240,11 +228,7 @@ pub(super) async fn save(tx: &mut Tx<'_>, policy: &Sealed<KeyPolicy>, read: i64)
         .await
         .map(|done| done.rows_affected())
     })?;
-    if saved == 0 {
-        Err(StoreError::Conflict)
-    } else {
-        Ok(())
-    }
+    one_or_conflict(saved)
 }
 
 /// Removes a policy, if it still has the revision that was read.
@@ -262,19 +246,12 @@ pub(super) async fn delete(tx: &mut Tx<'_>, policy: &KeyPolicy) -> Result<()> {
         .await
         .map(|done| done.rows_affected())
     })?;
-    if deleted == 0 {
-        return Err(StoreError::Conflict);
-    }
-    on!(tx, conn => {
-        sqlx::query(
-            "UPDATE project_usage SET capsule_policy_count = capsule_policy_count - 1 \
-             WHERE project_id = $1 AND region = $2",
-        )
-        .bind(policy.project.as_str())
-        .bind(policy.region.as_str())
-        .execute(conn)
-        .await
-        .map(|_| ())
-    })?;
-    Ok(())
+    one_or_conflict(deleted)?;
+    usage::count_out(
+        tx,
+        usage::Kind::KeyPolicies,
+        policy.project.as_str(),
+        policy.region.as_str(),
+    )
+    .await
 }

@@ -2,7 +2,10 @@
 
 use sqlx::{PgPool, QueryBuilder};
 
-use super::{Db, Result, Sealable, Sealed, Store, StoreError, Tx, audit, keystores, on, read};
+use super::{
+    Result, Sealable, Sealed, Store, StoreError, Tx, audit, keystores, on, one_or_conflict, read,
+    usage,
+};
 use crate::crypto::row::RowSeal;
 use crate::crypto::secret::Secret;
 use crate::model::audit::Record;
@@ -565,25 +568,23 @@ impl Store {
         sealing: &Secret,
         record: impl Fn(&Destroyed) -> Record,
     ) -> Result<Vec<Destroyed>> {
-        let (mut tx, due) = match self.db() {
-            Db::Postgres { pool, .. } => (
-                Tx::Postgres(pool.begin().await?),
-                "UPDATE keys SET revision = revision + 1 \
-                 WHERE key_state = 4 AND delete_at <= $1 AND (project_id, region, id) IN ( \
-                     SELECT project_id, region, id FROM keys \
-                     WHERE key_state = 4 AND delete_at <= $1 \
-                     ORDER BY delete_at LIMIT $2 FOR UPDATE SKIP LOCKED) \
-                 RETURNING project_id, region, id, revision, keystore_id",
-            ),
-            Db::Sqlite { write, .. } => (
-                Tx::Sqlite(write.begin_with("BEGIN IMMEDIATE").await?),
-                "UPDATE keys SET revision = revision + 1 \
-                 WHERE key_state = 4 AND delete_at <= $1 AND (project_id, region, id) IN ( \
-                     SELECT project_id, region, id FROM keys \
-                     WHERE key_state = 4 AND delete_at <= $1 \
-                     ORDER BY delete_at LIMIT $2) \
-                 RETURNING project_id, region, id, revision, keystore_id",
-            ),
+        macro_rules! due {
+            ($lock:literal) => {
+                concat!(
+                    "UPDATE keys SET revision = revision + 1 \
+                     WHERE key_state = 4 AND delete_at <= $1 AND (project_id, region, id) IN ( \
+                         SELECT project_id, region, id FROM keys \
+                         WHERE key_state = 4 AND delete_at <= $1 \
+                         ORDER BY delete_at LIMIT $2",
+                    $lock,
+                    ") RETURNING project_id, region, id, revision, keystore_id"
+                )
+            };
+        }
+        let mut tx = self.begin().await?;
+        let due = match &tx {
+            Tx::Postgres(_) => due!(" FOR UPDATE SKIP LOCKED"),
+            Tx::Sqlite(_) => due!(""),
         };
         let gone: Vec<Destroyed> = on!(&mut tx, conn => {
             sqlx::query_as(due).bind(now.millis()).bind(limit).fetch_all(conn).await
@@ -639,16 +640,7 @@ async fn destroy(tx: &mut Tx<'_>, key: &Destroyed, now: Timestamp, sealing: &Sec
                 .map(|_| ())
         })?;
     }
-    on!(tx, conn => {
-        sqlx::query(
-            "UPDATE project_usage SET key_count = key_count - 1 WHERE project_id = $1 AND region = $2",
-        )
-        .bind(&key.project_id)
-        .bind(&key.region)
-        .execute(conn)
-        .await
-        .map(|_| ())
-    })?;
+    usage::count_out(tx, usage::Kind::Keys, &key.project_id, &key.region).await?;
     on!(tx, conn => {
         sqlx::query(
             "INSERT INTO tombstones (project_id, region, key_id, revision, destroyed_at) \
@@ -766,22 +758,14 @@ pub(super) async fn insert(
     quota: Option<i64>,
 ) -> Result<()> {
     let key = &sealed.value;
-    let counted = on!(tx, conn => {
-        sqlx::query(
-            "INSERT INTO project_usage (project_id, region, key_count) VALUES ($1, $2, 1) \
-             ON CONFLICT (project_id, region) DO UPDATE SET key_count = project_usage.key_count + 1 \
-             WHERE project_usage.key_count < $3",
-        )
-        .bind(key.project.as_str())
-        .bind(key.region.as_str())
-        .bind(quota.unwrap_or(i64::MAX))
-        .execute(conn)
-        .await
-        .map(|done| done.rows_affected())
-    })?;
-    if counted == 0 || quota == Some(0) {
-        return Err(StoreError::QuotaReached);
-    }
+    usage::count_in(
+        tx,
+        usage::Kind::Keys,
+        key.project.as_str(),
+        key.region.as_str(),
+        quota,
+    )
+    .await?;
     if !key.keystore.is_built_in() {
         keystores::count_in(tx, &key.project, &key.region, &key.keystore).await?;
     }
@@ -885,11 +869,7 @@ pub(super) async fn save(tx: &mut Tx<'_>, key: &Sealed<Key>, read: i64) -> Resul
             .await
             .map(|done| done.rows_affected())
     })?;
-    if saved == 0 {
-        Err(StoreError::Conflict)
-    } else {
-        Ok(())
-    }
+    one_or_conflict(saved)
 }
 
 /// The same as [`save`] and the record's INSERT as one autocommitted statement: PostgreSQL only,

@@ -1,6 +1,6 @@
 //! Keystores, and what is to be destroyed in the modules behind them.
 
-use super::{Db, Result, Sealable, Sealed, Store, StoreError, Tx, on, read};
+use super::{Result, Sealable, Sealed, Store, StoreError, Tx, on, one_or_conflict, read};
 use crate::crypto::row::RowSeal;
 use crate::model::ids::{HsmClusterId, KeystoreId, KeystoreName, ProjectId, Region, UserId};
 use crate::model::keystore::{DoomedObject, Keystore};
@@ -179,7 +179,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`]; nothing may be made then.
     pub async fn doom_object(&self, object: &Sealed<DoomedObject>) -> Result<()> {
-        let mut tx = self.begin_change().await?;
+        let mut tx = self.begin().await?;
         doom(&mut tx, object).await?;
         Ok(tx.commit().await?)
     }
@@ -222,7 +222,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`]; nothing may be destroyed then.
     pub async fn claim_object(&self, object: &DoomedObject) -> Result<bool> {
-        let mut tx = self.begin_change().await?;
+        let mut tx = self.begin().await?;
         let claimed = on!(&mut tx, conn => {
             sqlx::query(
                 "UPDATE hsm_objects_to_destroy SET claimed = 1 \
@@ -244,7 +244,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`]; it will be destroyed once more, which does no harm.
     pub async fn forget_object(&self, object: &DoomedObject) -> Result<()> {
-        let mut tx = self.begin_change().await?;
+        let mut tx = self.begin().await?;
         on!(&mut tx, conn => {
             sqlx::query(
                 "DELETE FROM hsm_objects_to_destroy WHERE hsm_cluster_id = $1 AND object_id = $2",
@@ -256,13 +256,6 @@ impl Store {
             .map(|_| ())
         })?;
         Ok(tx.commit().await?)
-    }
-
-    async fn begin_change(&self) -> Result<Tx<'_>> {
-        Ok(match self.db() {
-            Db::Postgres { pool, .. } => Tx::Postgres(pool.begin().await?),
-            Db::Sqlite { write, .. } => Tx::Sqlite(write.begin_with("BEGIN IMMEDIATE").await?),
-        })
     }
 }
 
@@ -409,11 +402,4 @@ pub(super) async fn count_out(
         .await
     })?;
     HsmClusterId::parse(cluster).map_err(|_| StoreError::Corrupt(format!("keystore {id}")))
-}
-
-fn one_or_conflict(rows: u64) -> Result<()> {
-    match rows {
-        0 => Err(StoreError::Conflict),
-        _ => Ok(()),
-    }
 }

@@ -32,6 +32,7 @@ pub mod keystores;
 mod materials;
 mod resource_policies;
 pub mod tags;
+mod usage;
 
 pub use commit::{Durability, Write};
 
@@ -83,6 +84,14 @@ impl From<sqlx::Error> for StoreError {
             }
             _ => StoreError::Unavailable(error.to_string()),
         }
+    }
+}
+
+/// What a change that names the revision it read has come to, by the rows that it touched.
+fn one_or_conflict(rows: u64) -> Result<()> {
+    match rows {
+        0 => Err(StoreError::Conflict),
+        _ => Ok(()),
     }
 }
 
@@ -360,6 +369,14 @@ impl Store {
 
     fn db(&self) -> &Db {
         &self.db
+    }
+
+    /// A transaction of its own, for what is not the change of a call: those go through the queue.
+    async fn begin(&self) -> Result<Tx<'_>> {
+        Ok(match self.db() {
+            Db::Postgres { pool, .. } => Tx::Postgres(pool.begin().await?),
+            Db::Sqlite { write, .. } => Tx::Sqlite(write.begin_with("BEGIN IMMEDIATE").await?),
+        })
     }
 }
 
