@@ -42,6 +42,9 @@ pub const CACHED_CREDENTIALS: u64 = 10_000;
 /// Changes and records waiting for the database; beyond it the answer is 503 at once (I-49).
 pub const QUEUED_WRITES: usize = 4096;
 
+/// Calls that wait for their keys to be read; beyond it the answer is 503 at once (I-49).
+pub const QUEUED_READS: usize = 4096;
+
 /// How often a change is tried again after losing a race (architecture: read, decide, save).
 pub const CONFLICT_RETRIES: u32 = 5;
 

@@ -309,7 +309,7 @@ pub async fn unwrap_data_key(
     cx.uses_under(binding.pairs());
     let key = cx.key(key).await?;
     fit::must_wrap(&key)?;
-    let header = Header::parse(wrapped).map_err(|_| Error::InvalidCiphertext)?;
+    let header = header(cx, wrapped)?;
     if header.key_id() != key.id.as_str() {
         return Err(Error::InvalidCiphertext);
     }
@@ -369,13 +369,26 @@ fn decrypting(cx: &Context) -> GrantOperation {
 }
 
 async fn open(cx: &mut Context, binding: &Binding, ciphertext: &[u8]) -> Result<(Key, Secret)> {
-    let header = Header::parse(ciphertext).map_err(|_| Error::InvalidCiphertext)?;
+    let header = header(cx, ciphertext)?;
     let id = KeyId::parse(header.key_id()).map_err(|_| Error::InvalidCiphertext)?;
     cx.uses_under(binding.pairs());
     let key = cx.key_for(decrypting(cx), &KeyRef::Id(id)).await?;
     fit::must_encrypt(&key)?;
     let plaintext = open_with(cx, &key, &header, binding, ciphertext).await?;
     Ok((key, plaintext))
+}
+
+/// Reads a blob's header. That a blob is of another deployment is for the operator to know, who may
+/// have pointed a client at the wrong one; the client's refusal says nothing of it.
+fn header(cx: &Context, ciphertext: &[u8]) -> Result<Header> {
+    let header = Header::parse(ciphertext).map_err(|_| Error::InvalidCiphertext)?;
+    if !header.hints_at(cx.kms().deployment_id()) {
+        tracing::info!(
+            key = header.key_id(),
+            "a ciphertext came that seems to be of another deployment"
+        );
+    }
+    Ok(header)
 }
 
 async fn open_with(
