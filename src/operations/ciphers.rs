@@ -9,7 +9,7 @@ use crate::crypto::digest::DigestAlgorithm;
 use crate::crypto::material::{Material, MaterialKind};
 use crate::crypto::secret::Secret;
 use crate::crypto::{CryptoError, asymmetric};
-use crate::kms::{Context, material_kind};
+use crate::kms::{Context, Note, material_kind};
 use crate::model::action::Action;
 use crate::model::error::{Error, Result};
 use crate::model::grant::{GrantOperation, Pairs};
@@ -162,11 +162,11 @@ pub async fn re_encrypt(
 ) -> Result<(Key, Key, Vec<u8>)> {
     let (from, plaintext) =
         decrypt(cx, source.key, source.algorithm, source.binding, ciphertext).await?;
-    // The record's key is the one that is encrypted with in the end.
-    cx.note(format!("from {}", from.id));
     let to = destination
         .key
         .ok_or_else(|| Error::Missing("destination_key_id".into()))?;
+    let used = cx.noted();
+    cx.note(format!("from {}", from.id));
     let (to, ciphertext) = encrypt(
         cx,
         to,
@@ -175,6 +175,13 @@ pub async fn re_encrypt(
         plaintext.expose(),
     )
     .await?;
+    // The call's record is of the key that encrypts in the end.
+    if from.id != to.id {
+        cx.note_beside(Note {
+            detail: format!("to {}", to.id),
+            ..used
+        });
+    }
     Ok((from, to, ciphertext))
 }
 

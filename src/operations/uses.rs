@@ -25,8 +25,7 @@ const USES: &[Action] = &[
     Action::DecryptDatakeyCapsule,
 ];
 
-/// Reads the record of a key's last use, if there was one: by anybody, in any dialect. Of what
-/// decrypts with one key and encrypts with another the record is about the second.
+/// Reads the record of a key's last use, if there was one: by anybody, in any dialect.
 ///
 /// # Errors
 /// [`crate::model::error::Error::KeyNotFound`].
