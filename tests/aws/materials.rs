@@ -399,7 +399,7 @@ fn wrap(server: &TestServer, spec: &str, algorithm: &str, made: &Value, bytes: &
 }
 
 /// Imports material with more members.
-async fn import(
+pub(super) async fn import(
     server: &TestServer,
     key: &Value,
     bytes: &[u8],

@@ -8,3 +8,4 @@ mod materials;
 mod regions;
 mod rules;
 mod signatures;
+mod states;
