@@ -76,9 +76,9 @@ impl Material {
     /// key, else unencrypted PKCS#8 DER without anything behind it.
     ///
     /// A private key must be of this very kind: modulus of exactly this size with a public exponent
-    /// above 2^16, primes and exponents that belong together; or a valid scalar on this curve. A
-    /// public half inside must be that of the private half. The key is kept in an encoding of our
-    /// own, so that [`Self::check_value`] knows it again in any other.
+    /// above 2^16, primes and exponents that belong together; or a valid scalar on this curve; or a
+    /// seed. A public half inside must be that of the private half. The key is kept in an encoding
+    /// of our own, so that [`Self::check_value`] knows it again in any other.
     ///
     /// # Errors
     /// [`CryptoError::Invalid`] for anything else, [`CryptoError::Unsupported`] for a Chinese
