@@ -2,7 +2,8 @@
 //! public key as SubjectPublicKeyInfo DER (RFC 9881, RFC 9935).
 //!
 //! A seed is the whole key: short, the same for every library, and without anything inside that
-//! could contradict itself. The other two forms of these RFCs are not taken.
+//! could contradict itself. The other two forms of these RFCs are not taken
+//! (`docs/decisions/0013-post-quantum-keys-are-seeds.md`).
 
 use super::CryptoError;
 use super::der::definite;
