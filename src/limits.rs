@@ -96,6 +96,9 @@ pub const OPEN_MATERIAL: u64 = 20_000;
 /// Bytes that one call encrypts (contract, section 7.3).
 pub const PLAINTEXT_BYTES: usize = 4096;
 
+/// Bytes of a signature to check; the longest that a key here makes (ML_DSA_87) has 4627.
+pub const SIGNATURE_BYTES: usize = 6144;
+
 /// Bytes of a data key (contract, section 7.3).
 pub const DATA_KEY_BYTES: u64 = 1024;
 

@@ -239,6 +239,12 @@ pub enum PairKind {
     Secp256k1,
     /// Edwards curve 25519.
     Ed25519,
+    /// ML-KEM-512.
+    MlKem512,
+    /// ML-KEM-768.
+    MlKem768,
+    /// ML-KEM-1024.
+    MlKem1024,
     /// SM2.
     Sm2,
 }
@@ -254,6 +260,9 @@ impl PairKind {
             PairKind::P521 => MaterialKind::EcP521,
             PairKind::Secp256k1 => MaterialKind::Secp256k1,
             PairKind::Ed25519 => MaterialKind::Ed25519,
+            PairKind::MlKem512 => MaterialKind::MlKem512,
+            PairKind::MlKem768 => MaterialKind::MlKem768,
+            PairKind::MlKem1024 => MaterialKind::MlKem1024,
             PairKind::Sm2 => MaterialKind::Sm2,
         }
     }

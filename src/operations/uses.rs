@@ -21,6 +21,8 @@ const USES: &[Action] = &[
     Action::GenerateMac,
     Action::VerifyMac,
     Action::DeriveSharedSecret,
+    Action::Encapsulate,
+    Action::Decapsulate,
     Action::CreateDatakeyCapsule,
     Action::DecryptDatakeyCapsule,
 ];

@@ -58,11 +58,12 @@ async fn details(server: &TestServer, key: &str) -> Value {
 #[test]
 fn the_table_of_specs_here_is_complete() {
     let here: Vec<_> = SPECS.iter().map(|(name, ..)| *name).collect();
-    // Another dialect makes two more.
+    // Another dialect makes more.
     let there: Vec<_> = KeySpec::ALL
         .iter()
         .map(|spec| spec.name())
         .filter(|name| !matches!(*name, "EC_P521" | "HMAC_224"))
+        .filter(|name| !name.starts_with("ML_"))
         .collect();
     assert_eq!(here, there);
 }
