@@ -7,6 +7,7 @@ use super::paging::{self, Turn};
 use super::tags::{Tag, given};
 use super::wire::{Seconds, answer, decode, nothing};
 use crate::dialect::{Reply, Request};
+pub use crate::kms::policies::{origin_name, spec_name};
 use crate::kms::{Context, material_kind};
 use crate::limits::AWS_TAGS_PER_KEY;
 use crate::model::action::Action;
@@ -25,8 +26,6 @@ use crate::operations::{material_ids, uses};
 const DEFAULT_WINDOW: u32 = 30;
 /// For how many it may wait in this dialect (contract, section 4).
 const WINDOW: std::ops::RangeInclusive<u32> = 7..=30;
-/// The spec of a key when nobody says.
-const SYMMETRIC_DEFAULT: &str = "SYMMETRIC_DEFAULT";
 /// How many keys a page has when nobody says.
 const PAGE: u32 = 100;
 /// What its markers are good for.
@@ -194,20 +193,6 @@ struct LastUse {
 #[serde(rename_all = "PascalCase")]
 struct KeyIdOnly {
     key_id: String,
-}
-
-/// What AWS calls each spec.
-pub const fn spec_name(spec: KeySpec) -> &'static str {
-    match spec {
-        KeySpec::Aes256 => SYMMETRIC_DEFAULT,
-        KeySpec::EcP256 => "ECC_NIST_P256",
-        KeySpec::EcP384 => "ECC_NIST_P384",
-        KeySpec::EcP521 => "ECC_NIST_P521",
-        KeySpec::Secp256k1 => "ECC_SECG_P256K1",
-        KeySpec::Ed25519 => "ECC_NIST_EDWARDS25519",
-        // The rest are called alike; SM4 and HMAC_SM3 are Huawei's alone.
-        other => other.name(),
-    }
 }
 
 /// The spec that AWS calls so.
@@ -515,15 +500,6 @@ pub async fn metadata_of_new_replica(cx: &Context, key: &Key) -> Result<KeyMetad
         key_state: "Creating",
         ..metadata(cx, key, None).await?
     })
-}
-
-/// What AWS calls where a key's material comes from.
-pub fn origin_name(key: &Key) -> &'static str {
-    match key.origin {
-        Origin::Kms if !key.keystore.is_built_in() => "AWS_CLOUDHSM",
-        Origin::Kms => "AWS_KMS",
-        Origin::External => "EXTERNAL",
-    }
 }
 
 /// Where a multi-region key and its replicas are.

@@ -11,6 +11,7 @@ use crate::model::error::{Error, Result, Unfit};
 use crate::model::ids::{KeyId, KeyName, KeystoreId};
 use crate::model::key::{DEFAULT_KEY_SUFFIX, Filter, Key, KeyRef, PENDING_DAYS};
 use crate::model::keystore::{DoomedObject, Keystore};
+use crate::model::policy::Fact;
 use crate::model::spec::{Family, KeySpec, KeyUsage, Origin};
 use crate::model::state::KeyState;
 use crate::model::time::Timestamp;
@@ -262,6 +263,7 @@ pub async fn schedule_deletion(
             format!("must be {} to {}", PENDING_DAYS.start(), PENDING_DAYS.end()),
         ));
     }
+    cx.asked().tell(Fact::PendingWindowInDays, days.to_string());
     let mut key = cx.key(key).await?;
     // Replicas live from their primary's material: they go first.
     if !key.is_replica() {

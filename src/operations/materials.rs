@@ -13,12 +13,13 @@ use crate::crypto::keyring::TokenKind;
 use crate::crypto::material::{Material, MaterialKind};
 use crate::crypto::secret::Secret;
 use crate::crypto::wrap::{self, WrappingAlgorithm};
-use crate::kms::{Context, Kms, material_kind};
+use crate::kms::{Context, Kms, material_kind, policies};
 use crate::limits;
 use crate::model::error::{Error, ImportFault, Result};
 use crate::model::ids::MaterialId;
 use crate::model::key::{Key, KeyRef};
 use crate::model::material::ImportedMaterial;
+use crate::model::policy::Fact;
 use crate::model::spec::{Family, KeySpec};
 use crate::model::state::{KeyState, Verdict};
 use crate::model::time::Timestamp;
@@ -126,6 +127,9 @@ pub async fn parameters(
     let algorithm = WrappingAlgorithm::from_name(algorithm)
         .filter(|algorithm| algorithm.fits(kind) && kind.is_supported())
         .ok_or_else(|| Error::invalid("wrapping_algorithm", "is not offered here"))?;
+    let spelt = policies::algorithm_name(algorithm.name());
+    cx.asked().tell(Fact::WrappingAlgorithm, spelt);
+    cx.asked().tell(Fact::WrappingKeySpec, kind.name());
     let key = cx.key_despite(key, rules.brought_despite).await?;
     must_be_original(&key)?;
     if rules.in_one_piece {
@@ -179,6 +183,14 @@ pub async fn import(
     offer: &Offer,
     rules: &Rules,
 ) -> Result<(Key, String)> {
+    let model = match expires_at {
+        Some(at) => {
+            cx.asked().tell(Fact::ValidTo, at.seconds().to_string());
+            "KEY_MATERIAL_EXPIRES"
+        }
+        None => "KEY_MATERIAL_DOES_NOT_EXPIRE",
+    };
+    cx.asked().tell(Fact::ExpirationModel, model);
     let mut key = cx.key_despite(key, rules.brought_despite).await?;
     must_be_original(&key)?;
     let now = cx.kms().deadline_now();

@@ -6,11 +6,13 @@
 //! else is each one's own. One of them is the primary: it is copied from, and its material is what is renewed.
 
 use super::identity::project_within_reach;
+use super::tags;
 use crate::kms::Context;
 use crate::limits;
 use crate::model::error::{Error, Result, Unfit};
 use crate::model::ids::{KeyName, ProjectId, Region};
 use crate::model::key::{Key, KeyRef, NewReplica};
+use crate::model::policy::Fact;
 use crate::model::state::KeyState;
 use crate::model::tag::Tag;
 use crate::store::Write;
@@ -55,6 +57,9 @@ pub fn regions(cx: &mut Context) -> Result<Vec<Region>> {
 /// caller may not do this; [`Error::UnfitKey`] in a dedicated keystore; [`Error::IsReplica`]; [`Error::AlreadyInRegion`]; with the answer
 /// [`Error::NameTaken`] and [`Error::KeyQuotaReached`] of the other region.
 pub async fn replicate(cx: &mut Context, key: &KeyRef, copy: Copy) -> Result<Key> {
+    cx.asked()
+        .tell(Fact::ReplicaRegion, copy.region.to_string());
+    tags::tell(cx, &copy.tags);
     let mut key = cx.key(key).await?;
     super::keys::name_is_free_to_choose(&copy.name)?;
     super::fit::must_be_copyable(&key)?;
@@ -117,6 +122,7 @@ pub async fn replicate(cx: &mut Context, key: &KeyRef, copy: Copy) -> Result<Key
 /// [`Error::IsReplica`], [`Error::NoReplicaThere`]; [`Error::Invalid`] when the caller may not do
 /// this in the replica's project.
 pub async fn update_primary(cx: &mut Context, key: &KeyRef, region: Region) -> Result<Key> {
+    cx.asked().tell(Fact::PrimaryRegion, region.to_string());
     let mut key = cx.key(key).await?;
     must_be_primary(&key)?;
     let mut copies = cx.kms().copies(&key).await?;

@@ -9,6 +9,7 @@ use crate::model::error::{Error, Result, Unrotatable};
 use crate::model::ids::KeystoreId;
 use crate::model::key::{Key, KeyRef, ROTATION_DAYS, Rotation};
 use crate::model::material::ImportedMaterial;
+use crate::model::policy::Fact;
 use crate::model::spec::{Family, Origin};
 use crate::model::state::KeyState;
 use crate::model::time::Timestamp;
@@ -42,6 +43,8 @@ pub struct Turn {
 /// range.
 pub async fn enable(cx: &mut Context, key: &KeyRef, days: u32) -> Result<Key> {
     must_be_a_period(days)?;
+    cx.asked()
+        .tell(Fact::RotationPeriodInDays, days.to_string());
     let mut key = cx.key(key).await?;
     must_rotate_by_plan(&key)?;
     if key.rotation.is_some() {
@@ -59,6 +62,8 @@ pub async fn enable(cx: &mut Context, key: &KeyRef, days: u32) -> Result<Key> {
 /// [`Error::CannotRotate`]; [`Error::Invalid`] when the days are out of range.
 pub async fn plan(cx: &mut Context, key: &KeyRef, days: u32) -> Result<Key> {
     must_be_a_period(days)?;
+    cx.asked()
+        .tell(Fact::RotationPeriodInDays, days.to_string());
     let mut key = cx.key(key).await?;
     must_rotate_by_plan(&key)?;
     key.rotation = Some(Rotation::starting(cx.now(), days));
@@ -132,6 +137,8 @@ pub async fn history(cx: &mut Context, key: &KeyRef) -> Result<(Key, Vec<Turn>)>
 /// range.
 pub async fn set_interval(cx: &mut Context, key: &KeyRef, days: u32) -> Result<Key> {
     must_be_a_period(days)?;
+    cx.asked()
+        .tell(Fact::RotationPeriodInDays, days.to_string());
     let mut key = cx.key(key).await?;
     must_rotate_by_plan(&key)?;
     if key.rotation.is_none() {
