@@ -40,8 +40,7 @@ pub async fn show(cx: &mut Context, key: &KeyRef) -> Result<(Key, Option<String>
 /// As [`fit`].
 pub async fn put(cx: &mut Context, key: &KeyRef, policy: NewPolicy) -> Result<()> {
     cx.asked().tell(Fact::PolicyName, THE_POLICY);
-    cx.asked()
-        .tell(Fact::BypassLockoutCheck, policy.may_lock_out.to_string());
+    tell(cx, &policy);
     let mut key = cx.key(key).await?;
     fit(cx, &mut key, &policy).await?;
     cx.note(format!(
@@ -51,6 +50,12 @@ pub async fn put(cx: &mut Context, key: &KeyRef, policy: NewPolicy) -> Result<()
     cx.save(&mut key).await?;
     write(cx, &key, policy);
     Ok(())
+}
+
+/// Says whether the policy may lock its caller out.
+pub(super) fn tell(cx: &mut Context, policy: &NewPolicy) {
+    cx.asked()
+        .tell(Fact::BypassLockoutCheck, policy.may_lock_out.to_string());
 }
 
 /// Lets a key say which policy it has, if that can be read and does not lock the caller out.

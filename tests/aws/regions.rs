@@ -3,6 +3,7 @@
 use kmsd::operations::upkeep::{TimeGuard, step};
 use serde_json::{Value, json};
 
+use super::rules::{policy, statement, user_arn};
 use crate::support::aws::HOME;
 use crate::support::calls::base64;
 use crate::support::{Db, Setup, TestServer, on_both};
@@ -13,6 +14,7 @@ on_both!(
     the_primary_moves,
     a_primary_leaves_after_its_replicas,
     replications_that_do_not_fit,
+    a_replica_begins_with_a_policy_of_its_own,
 );
 
 /// A region of the form that AWS's clients send.
@@ -223,6 +225,86 @@ async fn a_primary_leaves_after_its_replicas(db: Db) {
         .aws("DescribeKey", named)
         .await
         .aws_refused("NotFoundException");
+    server.stop().await;
+}
+
+async fn a_replica_begins_with_a_policy_of_its_own(db: Db) {
+    let server = started(db).await;
+    let key = &made(&server).await["KeyId"];
+    let owner = user_arn(&server.account);
+    let fine = policy(&[
+        statement("Allow", &owner, &["kms:*"]),
+        statement("Deny", "*", &["kms:Encrypt"]),
+    ]);
+    let lockout = policy(&[statement("Allow", &owner, &["kms:Describe*"])]);
+    let long = policy(&[json!({
+        "Sid": "x".repeat(32_768), "Effect": "Allow", "Principal": "*",
+    })]);
+    let ask = |more: Value| {
+        let mut body = json!({ "KeyId": key, "ReplicaRegion": AWAY });
+        for (name, value) in more.as_object().unwrap() {
+            body[name] = value.clone();
+        }
+        server.aws("ReplicateKey", body)
+    };
+    for (members, kind) in [
+        (json!({ "Policy": "" }), "ValidationException"),
+        (json!({ "Policy": {} }), "SerializationException"),
+        (
+            json!({ "Policy": fine, "BypassPolicyLockoutSafetyCheck": "no" }),
+            "SerializationException",
+        ),
+        (
+            json!({ "Policy": "no json" }),
+            "MalformedPolicyDocumentException",
+        ),
+        (
+            json!({ "Policy": lockout }),
+            "MalformedPolicyDocumentException",
+        ),
+        (json!({ "Policy": long }), "LimitExceededException"),
+        (
+            json!({ "Tags": [{ "TagKey": "a", "TagValue": "" }, { "TagKey": "a", "TagValue": "b" }] }),
+            "TagException",
+        ),
+        (
+            json!({ "Tags": [{ "TagKey": "aws:a", "TagValue": "" }] }),
+            "TagException",
+        ),
+    ] {
+        assert_eq!(ask(members.clone()).await.aws_outcome(), kind, "{members}");
+    }
+    server
+        .aws_at(AWAY, "DescribeKey", json!({ "KeyId": key }))
+        .await
+        .aws_refused("NotFoundException");
+    let tags: Vec<Value> = (0..50)
+        .map(|at| json!({ "TagKey": format!("k{at}"), "TagValue": "" }))
+        .collect();
+    let told = ask(json!({ "Policy": fine, "Tags": tags })).await.ok(200);
+    assert_eq!(told["ReplicaPolicy"], fine);
+    assert_eq!(told["ReplicaTags"], json!(tags));
+    // It binds the replica and not the primary.
+    let shown = server.aws_at(AWAY, "GetKeyPolicy", json!({ "KeyId": key }));
+    assert_eq!(shown.await.ok(200)["Policy"], fine);
+    let seal = json!({ "KeyId": key, "Plaintext": base64(b"hello") });
+    server
+        .aws_at(AWAY, "Encrypt", seal.clone())
+        .await
+        .aws_refused("AccessDeniedException");
+    server.aws("Encrypt", seal).await.ok(200);
+    // One may lock oneself out, if one says so.
+    let other = &made(&server).await["KeyId"];
+    let body = json!({
+        "KeyId": other, "ReplicaRegion": AWAY, "Policy": lockout,
+        "BypassPolicyLockoutSafetyCheck": true,
+    });
+    server.aws("ReplicateKey", body).await.ok(200);
+    let put = json!({ "KeyId": other, "Policy": fine });
+    server
+        .aws_at(AWAY, "PutKeyPolicy", put)
+        .await
+        .aws_refused("AccessDeniedException");
     server.stop().await;
 }
 
