@@ -66,6 +66,7 @@ pub async fn replicate(cx: &mut Context, request: &Request) -> Result<Reply> {
         }),
         enterprise_project: "0".into(),
         any_key: false,
+        imported: true,
     };
     let key = replicas::replicate(cx, &reference, copy).await?;
     let replica_policy = match asked.policy {

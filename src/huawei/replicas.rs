@@ -86,6 +86,7 @@ pub async fn replicate(cx: &mut Context, request: &Request) -> Result<Reply> {
             most_tags: limits::TAGS_PER_KEY,
             policy: None,
             any_key: true,
+            imported: false,
             enterprise_project: asked.enterprise_project_id.map_or_else(
                 || DEFAULT_ENTERPRISE_PROJECT.to_owned(),
                 |id| id.to_string(),

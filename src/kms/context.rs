@@ -21,6 +21,7 @@ use crate::model::identity::Project;
 use crate::model::ids::{AccountId, AliasName, DomainId, KeyId, KeystoreId, ProjectId, Region};
 use crate::model::key::{Key, KeyRef};
 use crate::model::keystore::Keystore;
+use crate::model::material::ImportedMaterial;
 use crate::model::policy::{Answer, Asked, Facts, Policy, Question};
 use crate::model::spec::{KeySpec, KeyUsage, Origin};
 use crate::model::state::Verdict;
@@ -658,13 +659,27 @@ impl Context {
         Ok(())
     }
 
-    /// Keeps a copy of a key, with all versions of its material, to be stored with the answer.
+    /// Keeps a copy of a key, with all versions of its material, to be stored with the answer. Of
+    /// imported material it has the remembrance only: the same is to be imported into it.
     ///
     /// # Errors
     /// [`Error::Unavailable`] when the material or the other project's key cannot be had.
-    pub async fn insert_replica(&mut self, of: &Key, replica: Key) -> Result<()> {
+    pub async fn insert_replica(
+        &mut self,
+        of: &Key,
+        imported: &[ImportedMaterial],
+        replica: Key,
+    ) -> Result<()> {
         let mut versions = Vec::new();
-        for row in self.kms.store().list_material(of).await? {
+        for material in imported {
+            let expected = material.expected_by(&replica);
+            versions.push(self.kms.saved_material(&expected).await?);
+        }
+        let stored = match of.origin {
+            Origin::Kms => self.kms.store().list_material(of).await?,
+            Origin::External => Vec::new(),
+        };
+        for row in stored {
             let material = self.kms.material(of, row.version).await?;
             let sealed = self
                 .kms

@@ -301,6 +301,10 @@ pub async fn schedule_deletion(
 pub async fn cancel_deletion(cx: &mut Context, key: &KeyRef) -> Result<Key> {
     let mut key = cx.key(key).await?;
     key.restore();
+    if key.origin == Origin::External {
+        let materials = cx.kms().imported_materials(&key).await?;
+        key.settle(&materials, cx.kms().deadline_now());
+    }
     cx.save(&mut key).await?;
     Ok(key)
 }

@@ -63,6 +63,8 @@ pub struct Rules {
     pub dropped_despite: &'static [Verdict],
     /// Whether what is there may come again, to have another end.
     pub repeatable: bool,
+    /// Whether the copies of a key take material too: the same as their primary.
+    pub in_copies: bool,
     /// Whether a private key comes encrypted by itself, or in two steps in one, and none beside.
     pub in_one_piece: bool,
 }
@@ -131,7 +133,7 @@ pub async fn parameters(
     cx.asked().tell(Fact::WrappingAlgorithm, spelt);
     cx.asked().tell(Fact::WrappingKeySpec, kind.name());
     let key = cx.key_despite(key, rules.brought_despite).await?;
-    must_be_original(&key)?;
+    must_take_material(&key, rules)?;
     if rules.in_one_piece {
         must_fit(&key, kind, algorithm)?;
     }
@@ -192,7 +194,7 @@ pub async fn import(
     };
     cx.asked().tell(Fact::ExpirationModel, model);
     let mut key = cx.key_despite(key, rules.brought_despite).await?;
-    must_be_original(&key)?;
+    must_take_material(&key, rules)?;
     let now = cx.kms().deadline_now();
     let mut materials = cx.kms().imported_materials(&key).await?;
     if !rules.repeatable {
@@ -212,10 +214,13 @@ pub async fn import(
         given => given,
     };
     let material = unwrap(cx, &key, wrapped, rules, now).await?;
-    let sealing = cx.project_key().await?;
-    let place = cx.kms().place_of_check_value(&key.project, &key.id);
+    // Of the project that all copies of the key have in common: they know the same material again.
+    let common = key.bound_project();
+    let sealing = cx.kms().project_key(common).await?;
+    let place = cx.kms().place_of_check_value(common, &key.id);
     let check_value = material.check_value(sealing.check(), &place);
 
+    let mut added = false;
     let at = match materials
         .iter()
         .position(|known| constant_time_eq(&known.check_value, &check_value))
@@ -238,6 +243,8 @@ pub async fn import(
         None if key.state == KeyState::PendingImport && !materials.is_empty() => {
             return Err(Error::Import(ImportFault::Differs));
         }
+        // What is new comes to the primary first.
+        None if key.is_replica() => return Err(Error::Import(ImportFault::Differs)),
         None => {
             must_have_room(&key, &materials, now)?;
             let newest = materials.iter().map(|known| known.version).max();
@@ -254,6 +261,7 @@ pub async fn import(
                 description: String::new(),
                 created_at: now,
             });
+            added = true;
             materials.len() - 1
         }
     };
@@ -284,6 +292,14 @@ pub async fn import(
         material: sealed,
     });
     writes.push(cx.kms().saved_material(&imported).await?);
+    if added {
+        // Its copies wait for it too, and none of them is rotated before all have it.
+        for mut copy in cx.kms().copies(&key).await? {
+            let expected = imported.expected_by(&copy);
+            writes.push(cx.kms().saved(&mut copy).await?);
+            writes.push(cx.kms().saved_material(&expected).await?);
+        }
+    }
     cx.note(format!("version {}", imported.version));
     cx.change(&key, writes);
     Ok((key, id))
@@ -300,7 +316,7 @@ pub async fn delete(
     rules: &Rules,
 ) -> Result<(Key, Option<String>)> {
     let mut key = cx.key_despite(key, rules.dropped_despite).await?;
-    must_be_original(&key)?;
+    must_take_material(&key, rules)?;
     if !rules.temporary.contains(&key.spec.family()) {
         return Err(Error::Import(ImportFault::Stays));
     }
@@ -369,12 +385,11 @@ fn drop_of(key: &Key, version: u32) -> Write {
     }
 }
 
-/// The copies of a key have its material, and none of their own.
-fn must_be_original(key: &Key) -> Result<()> {
-    if key.is_replica() {
-        Err(Error::Import(ImportFault::OnReplica))
-    } else {
-        Ok(())
+/// Whether material comes and goes in this region, or in the primary's only.
+fn must_take_material(key: &Key, rules: &Rules) -> Result<()> {
+    match key.is_replica() && !rules.in_copies {
+        true => Err(Error::Import(ImportFault::OnReplica)),
+        false => Ok(()),
     }
 }
 

@@ -13,6 +13,7 @@ use crate::model::error::{Error, Result, Unfit};
 use crate::model::ids::{KeyName, ProjectId, Region};
 use crate::model::key::{Key, KeyRef, NewReplica};
 use crate::model::policy::Fact;
+use crate::model::spec::Origin;
 use crate::model::state::KeyState;
 use crate::model::tag::Tag;
 use crate::store::Write;
@@ -38,6 +39,9 @@ pub struct Copy {
     pub enterprise_project: String,
     /// Whether a key that was made to live in one region only may be copied, in this dialect.
     pub any_key: bool,
+    /// Whether a key whose material is imported may be copied, in this dialect: the copy waits for
+    /// the same material.
+    pub imported: bool,
 }
 
 /// The regions that a key can be copied to: those that the deployment serves beside the call's own.
@@ -54,7 +58,8 @@ pub fn regions(cx: &mut Context) -> Result<Vec<Region>> {
         .collect())
 }
 
-/// Copies a key to another region. Answers the copy, which is enabled from that moment.
+/// Copies a key to another region. Answers the copy, which is enabled from that moment, or waits for
+/// the material that was imported into the key.
 ///
 /// # Errors
 /// [`Error::Invalid`] for a region that is not served, is the call's own, or a project in which the
@@ -70,7 +75,7 @@ pub async fn replicate(cx: &mut Context, key: &KeyRef, copy: Copy) -> Result<Key
     }
     let mut key = cx.key(key).await?;
     super::keys::name_is_free_to_choose(&copy.name)?;
-    super::fit::must_be_copyable(&key)?;
+    super::fit::must_be_copyable(&key, copy.imported)?;
     must_be_primary(&key)?;
     if key.primary_region.is_none() && !copy.any_key {
         return Err(Error::UnfitKey(Unfit::OfOneRegion));
@@ -113,10 +118,14 @@ pub async fn replicate(cx: &mut Context, key: &KeyRef, copy: Copy) -> Result<Key
     if let Some(policy) = &copy.policy {
         resource_policies::fit(cx, &mut replica, policy).await?;
     }
+    let imported = match key.origin {
+        Origin::External => cx.kms().imported_materials(&key).await?,
+        Origin::Kms => Vec::new(),
+    };
     // The key is saved first, although only the first copy changes it: whatever else happens to it
     // at this moment (a rotation, another copy) makes one of the two decide again.
     cx.save(&mut key).await?;
-    cx.insert_replica(&key, replica.clone()).await?;
+    cx.insert_replica(&key, &imported, replica.clone()).await?;
     if !copy.tags.is_empty() {
         cx.write(Write::PutTags {
             key: Box::new(replica.clone()),

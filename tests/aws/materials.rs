@@ -8,6 +8,7 @@ use kmsd::crypto::wrap::KeyWrap;
 use kmsd::operations::upkeep::{TimeGuard, step};
 use serde_json::{Value, json};
 
+use crate::support::aws::HOME;
 use crate::support::calls::base64;
 use crate::support::imports::unbase64;
 use crate::support::{Db, TestServer, on_both};
@@ -369,7 +370,20 @@ async fn import(
     bytes: &[u8],
     more: Value,
 ) -> crate::support::Answer {
-    let made = parameters(server, key, "RSA_2048", OAEP).await;
+    import_at(server, HOME, key, bytes, more).await
+}
+
+/// The same in one of the regions.
+pub(super) async fn import_at(
+    server: &TestServer,
+    region: &str,
+    key: &Value,
+    bytes: &[u8],
+    more: Value,
+) -> crate::support::Answer {
+    let body = json!({ "KeyId": key, "WrappingKeySpec": "RSA_2048", "WrappingAlgorithm": OAEP });
+    let made = server.aws_at(region, "GetParametersForImport", body).await;
+    let made = made.ok(200);
     let mut body = json!({
         "KeyId": key,
         "ImportToken": made["ImportToken"],
@@ -379,7 +393,7 @@ async fn import(
     for (member, value) in more.as_object().unwrap() {
         body[member] = value.clone();
     }
-    server.aws("ImportKeyMaterial", body).await
+    server.aws_at(region, "ImportKeyMaterial", body).await
 }
 
 async fn material_comes_by_every_wrapping(db: Db) {
