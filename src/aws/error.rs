@@ -309,7 +309,9 @@ fn tell(error: &Error, action: Option<Action>, subject: &Subject) -> Told {
             refused("CloudHsmClusterNotFoundException", String::new())
         }
         Error::KeystoreState => refused("CustomKeyStoreInvalidStateException", String::new()),
-        Error::KeystoreDisabled if action == Some(Action::CreateKey) => {
+        Error::KeystoreDisabled
+            if matches!(action, Some(Action::CreateKey | Action::GenerateRandom)) =>
+        {
             refused("CustomKeyStoreInvalidStateException", String::new())
         }
         Error::AnotherCluster => refused("CloudHsmClusterNotRelatedException", String::new()),

@@ -130,6 +130,57 @@ pub async fn decrypt(
     Ok((key, plaintext))
 }
 
+/// Whether [`decrypt`] would be permitted and fit the key, whatever the ciphertext. Gives the key.
+///
+/// # Errors
+/// [`Error::UnfitKey`], [`Error::UnfitAlgorithm`].
+pub async fn would_decrypt(
+    cx: &mut Context,
+    key: &KeyRef,
+    algorithm: &str,
+    binding: &Binding,
+) -> Result<Key> {
+    would(cx, decrypting(cx), key, algorithm, binding).await
+}
+
+/// Whether [`re_encrypt`] would be permitted and fit both keys, whatever the ciphertext. Gives the
+/// keys.
+///
+/// # Errors
+/// As [`would_decrypt`].
+pub async fn would_re_encrypt(
+    cx: &mut Context,
+    source: (&KeyRef, &str, &Binding),
+    destination: (&KeyRef, &str, &Binding),
+) -> Result<(Key, Key)> {
+    cx.asked().re_encrypts = Some((source.0.clone(), destination.0.clone()));
+    let (key, algorithm, binding) = source;
+    let from = would(cx, GrantOperation::ReEncryptFrom, key, algorithm, binding).await?;
+    let (key, algorithm, binding) = destination;
+    let to = would(cx, GrantOperation::ReEncryptTo, key, algorithm, binding).await?;
+    Ok((from, to))
+}
+
+async fn would(
+    cx: &mut Context,
+    part: GrantOperation,
+    key: &KeyRef,
+    algorithm: &str,
+    binding: &Binding,
+) -> Result<Key> {
+    tell(cx, algorithm, binding);
+    let key = cx.key_for(part, key).await?;
+    fit::must_encrypt(&key)?;
+    match key.spec.family() {
+        Family::Symmetric if algorithm == SYMMETRIC_DEFAULT => {}
+        Family::Symmetric | Family::Mac => return Err(unfit_algorithm(&key)),
+        Family::Asymmetric => {
+            asymmetric_algorithm(&key, algorithm)?;
+        }
+    }
+    Ok(key)
+}
+
 /// One side of [`re_encrypt`].
 pub struct Side<'a> {
     /// The key; a symmetric ciphertext names its own.
