@@ -57,6 +57,7 @@ struct NamedKey {
 struct ListKeys {
     limit: Option<u32>,
     marker: Option<String>,
+    resource_owners: Option<Vec<String>>,
 }
 
 #[derive(Deserialize)]
@@ -305,6 +306,11 @@ pub async fn list(cx: &mut Context, request: &Request) -> Result<Reply> {
     let limit = asked.limit.unwrap_or(PAGE);
     let after = paging::after(cx, LIST, asked.marker.as_deref()).await?;
     let mut keys = keys::list_after(cx, after.as_ref(), limit.saturating_add(1)).await?;
+    // No account shares its keys through a resource manager here.
+    let is_own = |owners: Vec<String>| owners.iter().any(|owner| owner == "SELF");
+    if !asked.resource_owners.is_none_or(is_own) {
+        keys.clear();
+    }
     let turn = paging::turn(cx, LIST, &mut keys, limit, |key| Position {
         at: key.created_at,
         id: key.id.to_string(),

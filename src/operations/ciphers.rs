@@ -102,8 +102,8 @@ pub async fn encrypt(
 /// Decrypts. A symmetric ciphertext names its key; an asymmetric one does not, so the caller must.
 ///
 /// # Errors
-/// [`Error::InvalidCiphertext`] whatever is wrong with it, [`Error::KeyNotFound`] when its key is
-/// not the caller's.
+/// [`Error::InvalidCiphertext`] whatever is wrong with it, [`Error::UnknownCiphertext`] when its key
+/// is not the caller's.
 pub async fn decrypt(
     cx: &mut Context,
     key: Option<&KeyRef>,
@@ -465,7 +465,13 @@ async fn open(
     let id = key_in(ciphertext)?;
     let key = match by_alias {
         Some(key) => key,
-        None => cx.key_for(decrypting(cx), &KeyRef::Id(id.clone())).await?,
+        None => {
+            let found = cx.key_for(decrypting(cx), &KeyRef::Id(id.clone())).await;
+            found.map_err(|error| match (error, named) {
+                (Error::KeyNotFound, None) => Error::UnknownCiphertext,
+                (error, _) => error,
+            })?
+        }
     };
     let is_named = match named {
         Some(KeyRef::Id(named) | KeyRef::Of(_, named)) => *named == id,

@@ -176,7 +176,8 @@ pub async fn parameters(
 /// one for a key that can be used waits for a rotation on demand. Gives the material's id too.
 ///
 /// # Errors
-/// [`Error::Import`]; [`Error::Invalid`] when it shall have an end and must not.
+/// [`Error::Import`]; [`Error::MaterialWaits`]; [`Error::Invalid`] when it shall have an end and must
+/// not.
 pub async fn import(
     cx: &mut Context,
     key: &KeyRef,
@@ -246,6 +247,13 @@ pub async fn import(
         // What is new comes to the primary first.
         None if key.is_replica() => return Err(Error::Import(ImportFault::Differs)),
         None => {
+            let waits = |known: &&ImportedMaterial| known.waits() && known.is_there(now);
+            if let Some(waiting) = materials.iter().find(waits) {
+                return Err(Error::MaterialWaits {
+                    new: material_ids::of_check_value(&check_value),
+                    waiting: material_ids::of_imported(waiting),
+                });
+            }
             must_have_room(&key, &materials, now)?;
             let newest = materials.iter().map(|known| known.version).max();
             materials.push(ImportedMaterial {

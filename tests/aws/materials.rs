@@ -513,9 +513,18 @@ async fn a_second_material_waits_for_rotation(db: Db) {
         .aws_refused("IncorrectKeyMaterialException");
     let new = json!({ "ImportType": "NEW_KEY_MATERIAL", "KeyMaterialDescription": "second" });
     let second = import(&server, key, &[2; 32], new.clone()).await.ok(200);
-    import(&server, key, &[3; 32], new)
+    let text = import(&server, key, &[3; 32], new)
         .await
         .aws_refused("KMSInvalidStateException");
+    let waits = format!(
+        "cannot be imported into KMS key {}, because another key material (id: {}) is pending rotation.",
+        key.as_str().unwrap(),
+        second["KeyMaterialId"].as_str().unwrap()
+    );
+    assert!(
+        text.starts_with("New key material (id: ") && text.ends_with(&waits),
+        "{text}"
+    );
     assert_eq!(used(&server, key).await, first["KeyMaterialId"]);
     let body = json!({ "KeyId": key, "IncludeKeyMaterial": "ALL_KEY_MATERIAL" });
     let told = rotations(&server, body.clone()).await;
