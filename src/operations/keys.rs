@@ -144,6 +144,7 @@ pub async fn create(cx: &mut Context, new: NewKey) -> Result<(Key, Option<String
     };
     cx.note(format!("{} {}", key.spec.name(), key.usage.name()));
     if let Some(policy) = &new.policy {
+        resource_policies::tell(cx, policy);
         resource_policies::fit(cx, &mut key, policy).await?;
     }
     let material_id = match &material {

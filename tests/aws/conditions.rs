@@ -613,6 +613,12 @@ async fn conditions_about_management(db: Db) {
     for (condition, fits, unfit) in asks {
         house.check(condition, fits, unfit).await;
     }
+    // Who makes a key is held against its policy likewise.
+    let mut careful = statement("Allow", &user_arn(&house.carol), &["kms:*"]);
+    careful["Condition"] = json!({ "Bool": { "kms:BypassPolicyLockoutSafetyCheck": "false" } });
+    let body = json!({ "Policy": policy(&[careful]) });
+    let made = house.server.aws_as(&house.carol, HOME, "CreateKey", body);
+    made.await.ok(200);
 }
 
 async fn conditions_about_the_address(db: Db) {
