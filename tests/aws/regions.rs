@@ -528,18 +528,32 @@ async fn a_primary_that_waits_for_its_replicas_may_lose_its_material(db: Db) {
     replicate(&server, key).await;
     let named = json!({ "KeyId": key });
     let leave = json!({ "KeyId": key, "PendingWindowInDays": 7 });
-    server.aws("ScheduleKeyDeletion", leave).await.ok(200);
+    server
+        .aws("ScheduleKeyDeletion", leave.clone())
+        .await
+        .ok(200);
     server.clock.advance_days(1);
     step(&server.kms, &mut guard).await.unwrap();
-    let shown = described(&server, HOME, key).await;
-    assert_eq!(shown["KeyState"], "PendingReplicaDeletion");
-    server.aws("CancelKeyDeletion", named).await.ok(200);
-    let shown = described(&server, HOME, key).await;
-    assert_eq!(shown["KeyState"], "PendingImport");
+    let row = server.row(key.as_str().unwrap()).await;
+    let stored = server.kms.store().list_material(&row).await.unwrap();
+    assert!(stored.is_empty(), "its time is over");
+    let state = async || described(&server, HOME, key).await["KeyState"].clone();
+    assert_eq!(state().await, "PendingReplicaDeletion");
+    server.aws("CancelKeyDeletion", named.clone()).await.ok(200);
+    assert_eq!(state().await, "PendingImport");
+    // The same when it is dropped.
     import_at(&server, HOME, key, &[1; 32], json!({}))
         .await
         .ok(200);
-    assert_eq!(described(&server, HOME, key).await["KeyState"], "Enabled");
+    assert_eq!(state().await, "Enabled");
+    server.aws("ScheduleKeyDeletion", leave).await.ok(200);
+    server
+        .aws("DeleteImportedKeyMaterial", named.clone())
+        .await
+        .ok(200);
+    assert_eq!(state().await, "PendingReplicaDeletion");
+    server.aws("CancelKeyDeletion", named).await.ok(200);
+    assert_eq!(state().await, "PendingImport");
     server.stop().await;
 }
 
