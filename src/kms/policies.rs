@@ -334,6 +334,7 @@ pub fn facts_of_call(caller: &Caller, asked: &Asked, now: Timestamp) -> Facts {
     tell("aws:epochtime", now.seconds().to_string());
     if let Some(address) = caller.address {
         tell("aws:sourceip", address.to_canonical().to_string());
+        tell("aws:securetransport", caller.over_tls.to_string());
     }
     for (name, value) in &asked.pairs {
         tell("kms:encryptioncontextkeys", name.clone());

@@ -644,6 +644,17 @@ async fn conditions_about_the_address(db: Db) {
         assert_eq!(from("2001:db8::7").await, inside, "{operator}");
         assert_eq!(from("192.0.3.77").await, outside, "{operator}");
     }
+    // A proxy that is known ended TLS; who comes without one came in the clear.
+    let secure = json!({ "Bool": { "aws:SecureTransport": "true" } });
+    house.bind(&key, &secure).await;
+    assert_eq!(from("192.0.2.77").await, "ok");
+    let plain = House::new(Setup::from(db)).await;
+    let key = &plain.key(json!({})).await;
+    plain.bind(key, &secure).await;
+    assert_eq!(plain.told(&describe(&plain, key)).await, DENIED);
+    let insecure = json!({ "Bool": { "aws:SecureTransport": "false" } });
+    plain.bind(key, &insecure).await;
+    assert_eq!(plain.told(&describe(&plain, key)).await, "ok");
 }
 
 async fn conditions_about_time(db: Db) {
