@@ -489,7 +489,19 @@ async fn imported_material_is_rotated_once_it_is_everywhere(db: Db) {
         .aws_at(AWAY, "RotateKeyOnDemand", named.clone())
         .await
         .aws_refused("UnsupportedOperationException");
+    // A replica that waits for what it dropped is rotated with the others, and goes on waiting.
+    server
+        .aws_at(AWAY, "DeleteImportedKeyMaterial", named.clone())
+        .await
+        .ok(200);
     server.aws("RotateKeyOnDemand", named.clone()).await.ok(200);
+    assert_eq!(
+        described(&server, AWAY, key).await["KeyState"],
+        "PendingImport"
+    );
+    import_at(&server, AWAY, key, &[1; 32], json!({}))
+        .await
+        .ok(200);
     let young = sealed(&server, HOME, key).await;
     for region in [HOME, AWAY] {
         let all = [row("NON_CURRENT", "IMPORTED"), current.clone()];
