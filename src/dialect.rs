@@ -41,6 +41,8 @@ pub struct Request {
     pub base_url: String,
     /// Where it came from.
     pub address: Option<IpAddr>,
+    /// Whether it came over TLS, ended here or by a proxy that is known.
+    pub over_tls: bool,
     /// The id that answer, log and audit record carry.
     pub request_id: String,
     /// When it arrived.
@@ -173,6 +175,7 @@ pub async fn serve(
     let caller = match call.caller {
         Ok(mut caller) => {
             caller.address = request.address;
+            caller.over_tls = request.over_tls;
             Arc::new(caller)
         }
         Err(error) => return Err(refuse(kms, request, error, call.claimed).await),

@@ -156,6 +156,7 @@ async fn answer(http: HttpRequest, payload: web::Payload, state: web::Data<State
         params: Vec::new(),
         base_url: base_url(&state, http.headers()),
         address: client_address(&state, &http),
+        over_tls: is_over_tls(&state, &http),
         request_id: request_id.clone(),
         arrived,
         started,
@@ -290,6 +291,14 @@ fn base_url(state: &State, headers: &HeaderMap) -> String {
         Some(host) => format!("{}://{host}", state.scheme),
         None => format!("{}://{}", state.scheme, config.listen),
     }
+}
+
+/// Whether a request came over TLS: ended here, or by a known proxy in front. Who comes past the
+/// proxies came without.
+fn is_over_tls(state: &State, http: &HttpRequest) -> bool {
+    let config = state.kms.config();
+    let peer = http.peer_addr().map(|peer| peer.ip().to_canonical());
+    config.tls.is_some() || peer.is_some_and(|peer| config.proxies.contains(&peer))
 }
 
 /// Where a request came from. What a header says counts only when a known proxy sent it.

@@ -246,6 +246,14 @@ fn refusals() -> Vec<(&'static str, Error)> {
         ("DefaultKey", Error::DefaultKey),
         ("NotGranted", Error::NotGranted(Action::Encrypt)),
         ("GrantNotFound", Error::GrantNotFound),
+        ("UnknownCiphertext", Error::UnknownCiphertext),
+        (
+            "MaterialWaits",
+            Error::MaterialWaits {
+                new: text(),
+                waiting: text(),
+            },
+        ),
         ("GrantOfAnotherKey", Error::GrantOfAnotherKey),
         ("GrantsNothing", Error::GrantsNothing),
         ("GrantQuotaReached", Error::GrantQuotaReached),

@@ -49,6 +49,7 @@ pub fn escapes(input: &[u8]) {
         params: Vec::new(),
         base_url: String::new(),
         address: None,
+        over_tls: false,
         request_id: String::new(),
         arrived: Timestamp::default(),
         started: Duration::ZERO,

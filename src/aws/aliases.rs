@@ -76,7 +76,8 @@ fn name(given: &str) -> Result<AliasName> {
 
 /// The key that an alias shall stand for.
 fn target(cx: &Context, key: &KeyName) -> Result<crate::model::key::KeyRef> {
-    if key.0.starts_with(PREFIX) {
+    let is_alias_arn = key.0.starts_with("arn:") && key.0.contains(":alias/");
+    if key.0.starts_with(PREFIX) || is_alias_arn {
         return Err(Error::Constraint(
             "Aliases must refer to keys. Not aliases".into(),
         ));

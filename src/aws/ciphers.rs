@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::keys::origin_name;
+use super::keystores::store_id;
 use super::naming::{KeyName, arn_of};
 use super::wire::{Blob, SecretBlob, answer, base64_of, decode, unless_dry};
 use crate::dialect::{Reply, Request};
@@ -17,6 +18,7 @@ use crate::model::spec::Family;
 use crate::operations::agreements;
 use crate::operations::ciphers::{self, Binding, PairKind, SYMMETRIC_DEFAULT, Side};
 use crate::operations::enclaves::{self, Told};
+use crate::operations::keystores;
 use crate::operations::material_ids;
 
 /// How long an encryption context may be as JSON (contract, section 4).
@@ -51,6 +53,8 @@ struct Decrypt {
     encryption_algorithm: Option<String>,
     recipient: Option<Recipient>,
     dry_run: Option<bool>,
+    #[serde(default)]
+    dry_run_modifiers: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -64,6 +68,8 @@ struct ReEncrypt {
     source_encryption_algorithm: Option<String>,
     destination_encryption_algorithm: Option<String>,
     dry_run: Option<bool>,
+    #[serde(default)]
+    dry_run_modifiers: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -91,6 +97,7 @@ struct GenerateDataKeyPair {
 #[serde(rename_all = "PascalCase")]
 struct GenerateRandom {
     number_of_bytes: Option<usize>,
+    custom_key_store_id: Option<String>,
     recipient: Option<Recipient>,
 }
 
@@ -271,6 +278,18 @@ async fn id_of(
     }
 }
 
+/// Whether a dry run shall not look at the ciphertext (contract, section 11.6); the one modifier
+/// that there is says so.
+fn ignores_ciphertext(dry_run: Option<bool>, modifiers: &[String]) -> Result<bool> {
+    match (modifiers.is_empty(), dry_run) {
+        (true, _) => Ok(false),
+        (false, Some(true)) => Ok(true),
+        (false, _) => Err(Error::Constraint(
+            "DryRunModifiers go with DryRun true only".into(),
+        )),
+    }
+}
+
 /// `Encrypt`
 pub async fn encrypt(cx: &mut Context, request: &Request) -> Result<Reply> {
     let asked: Encrypt = decode(request, "Encrypt")?;
@@ -297,12 +316,23 @@ pub async fn encrypt(cx: &mut Context, request: &Request) -> Result<Reply> {
 /// `Decrypt`
 pub async fn decrypt(cx: &mut Context, request: &Request) -> Result<Reply> {
     let asked: Decrypt = decode(request, "Decrypt")?;
-    let ciphertext = asked
-        .ciphertext_blob
-        .ok_or_else(|| Error::Missing("CiphertextBlob".into()))?;
+    let ignores = ignores_ciphertext(asked.dry_run, &asked.dry_run_modifiers)?;
     let document = document(asked.recipient)?;
     let algorithm = algorithm(asked.encryption_algorithm);
     let binding = binding(asked.encryption_context)?;
+    if ignores {
+        let name = asked.key_id.ok_or_else(|| Error::Missing("KeyId".into()))?;
+        let reference = name.any(cx)?;
+        let key = ciphers::would_decrypt(cx, &reference, &algorithm, &binding).await?;
+        fits_binding(&key, &binding)?;
+        if let Some(document) = document {
+            enclaves::attest(cx, document).await?;
+        }
+        return Err(Error::DryRun);
+    }
+    let ciphertext = asked
+        .ciphertext_blob
+        .ok_or_else(|| Error::Missing("CiphertextBlob".into()))?;
     let reference = asked.key_id.map(|name| name.any(cx)).transpose()?;
     let (key, plaintext) =
         ciphers::decrypt(cx, reference.as_ref(), &algorithm, &binding, &ciphertext.0).await?;
@@ -327,9 +357,11 @@ pub async fn decrypt(cx: &mut Context, request: &Request) -> Result<Reply> {
 /// `ReEncrypt`
 pub async fn re_encrypt(cx: &mut Context, request: &Request) -> Result<Reply> {
     let asked: ReEncrypt = decode(request, "ReEncrypt")?;
-    let ciphertext = asked
-        .ciphertext_blob
-        .ok_or_else(|| Error::Missing("CiphertextBlob".into()))?;
+    let ignores = ignores_ciphertext(asked.dry_run, &asked.dry_run_modifiers)?;
+    let ciphertext = match asked.ciphertext_blob {
+        None if !ignores => return Err(Error::Missing("CiphertextBlob".into())),
+        given => given.unwrap_or(Blob(Vec::new())),
+    };
     let from = algorithm(asked.source_encryption_algorithm);
     let to = algorithm(asked.destination_encryption_algorithm);
     let (from_binding, to_binding) = (
@@ -338,6 +370,18 @@ pub async fn re_encrypt(cx: &mut Context, request: &Request) -> Result<Reply> {
     );
     let source = asked.source_key_id.map(|name| name.any(cx)).transpose()?;
     let destination = asked.destination_key_id.any(cx)?;
+    if ignores {
+        let source = source.ok_or_else(|| Error::Missing("SourceKeyId".into()))?;
+        let (source_key, key) = ciphers::would_re_encrypt(
+            cx,
+            (&source, &from, &from_binding),
+            (&destination, &to, &to_binding),
+        )
+        .await?;
+        fits_binding(&source_key, &from_binding)?;
+        fits_binding(&key, &to_binding)?;
+        return Err(Error::DryRun);
+    }
     let (source_key, key, made) = ciphers::re_encrypt(
         cx,
         Side {
@@ -480,7 +524,10 @@ pub async fn random(cx: &mut Context, request: &Request) -> Result<Reply> {
         .number_of_bytes
         .ok_or_else(|| Error::Missing("NumberOfBytes".into()))?;
     let document = document(asked.recipient)?;
-    let bytes = ciphers::random(cx, bytes)?;
+    let bytes = match asked.custom_key_store_id {
+        None => ciphers::random(cx, bytes)?,
+        Some(id) => keystores::random(cx, &store_id(id)?, bytes).await?,
+    };
     let (plaintext, ciphertext_for_recipient) = told(cx, document, bytes).await?;
     answer(&RandomBytes {
         plaintext,

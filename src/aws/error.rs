@@ -26,6 +26,8 @@ pub struct Subject {
     pub kind: Option<(KeySpec, KeyUsage)>,
     /// The algorithm that the request names, if any.
     pub algorithm: Option<String>,
+    /// The id of the grant that it names, if any.
+    pub grant: Option<String>,
     /// The ARN of who asks.
     pub caller: String,
     /// The ARN of the alias that the call is about, if it is about one.
@@ -57,6 +59,7 @@ impl Subject {
             operation,
             kind: cx.key_kind(),
             algorithm: None,
+            grant: None,
         }
     }
 }
@@ -194,6 +197,9 @@ fn tell(error: &Error, action: Option<Action>, subject: &Subject) -> Told {
         Error::KeyNotFound => refused("NotFoundException", format!("Key '{arn}' does not exist")),
         Error::NoKeyId(given) => refused("NotFoundException", format!("Invalid keyId '{given}'")),
         Error::OtherRegion(region) => refused("NotFoundException", format!("Invalid arn {region}")),
+        Error::BadArn(why) if has_no_arn_errors(subject.operation) => {
+            refused("NotFoundException", why.clone())
+        }
         Error::BadArn(why) => refused("InvalidArnException", why.clone()),
         // A key without material is one whose material is imported: it cannot have a plan.
         Error::WrongState(
@@ -279,7 +285,26 @@ fn tell(error: &Error, action: Option<Action>, subject: &Subject) -> Told {
             validation(format!("Recipient.AttestationDocument is not valid: {why}"))
         }
         Error::NotGranted(_) => refused("AccessDeniedException", denied(subject)),
-        Error::GrantNotFound => fixed("NotFoundException", "Grant ID is not found"),
+        Error::GrantNotFound => refused(
+            "NotFoundException",
+            match &subject.grant {
+                Some(id) => format!("Grant ID {id} not found"),
+                None => "Grant ID not found".to_owned(),
+            },
+        ),
+        Error::UnknownCiphertext => fixed(
+            "AccessDeniedException",
+            "The ciphertext refers to a customer master key that does not exist, does not exist in \
+             this region, or you are not allowed to access.",
+        ),
+        Error::MaterialWaits { new, waiting } => refused(
+            "KMSInvalidStateException",
+            format!(
+                "New key material (id: {new}) cannot be imported into KMS key {}, because another \
+                 key material (id: {waiting}) is pending rotation.",
+                arn.rsplit('/').next().unwrap_or_default()
+            ),
+        ),
         Error::MalformedPolicy(why) => refused("MalformedPolicyDocumentException", why.clone()),
         Error::PolicyTooLarge(most) => refused(
             "LimitExceededException",
@@ -309,7 +334,9 @@ fn tell(error: &Error, action: Option<Action>, subject: &Subject) -> Told {
             refused("CloudHsmClusterNotFoundException", String::new())
         }
         Error::KeystoreState => refused("CustomKeyStoreInvalidStateException", String::new()),
-        Error::KeystoreDisabled if action == Some(Action::CreateKey) => {
+        Error::KeystoreDisabled
+            if matches!(action, Some(Action::CreateKey | Action::GenerateRandom)) =>
+        {
             refused("CustomKeyStoreInvalidStateException", String::new())
         }
         Error::AnotherCluster => refused("CloudHsmClusterNotRelatedException", String::new()),
@@ -386,6 +413,30 @@ fn wrong_state(verdict: Verdict, arn: &str) -> Told {
     }
 }
 
+/// Whether the model of an operation has no `InvalidArnException` (contract, section 2): there, what
+/// is no ARN of a key names none.
+fn has_no_arn_errors(operation: &str) -> bool {
+    const USES: [&str; 16] = [
+        "CreateAlias",
+        "Decrypt",
+        "DeriveSharedSecret",
+        "Encrypt",
+        "GenerateDataKey",
+        "GenerateDataKeyPair",
+        "GenerateDataKeyPairWithoutPlaintext",
+        "GenerateDataKeyWithoutPlaintext",
+        "GenerateMac",
+        "Encapsulate",
+        "Decapsulate",
+        "ReEncrypt",
+        "Sign",
+        "UpdateAlias",
+        "Verify",
+        "VerifyMac",
+    ];
+    USES.contains(&operation)
+}
+
 fn unfit_key(unfit: Unfit, action: Option<Action>, subject: &Subject) -> Told {
     let arn = &subject.arn;
     let kind = match unfit {
@@ -396,13 +447,27 @@ fn unfit_key(unfit: Unfit, action: Option<Action>, subject: &Subject) -> Told {
                 text: format!("{arn} is not a multi-region primary key."),
             };
         }
-        Unfit::NoPublicHalf | Unfit::InKeystore | Unfit::OfImportedMaterial => {
-            "UnsupportedOperationException"
+        Unfit::InKeystore if action == Some(Action::CreateKey) => {
+            return Told {
+                status: 400,
+                kind: "UnsupportedOperationException",
+                text: "keys in custom key stores cannot be multi-Region keys".to_owned(),
+            };
         }
+        Unfit::InKeystore => {
+            return Told {
+                status: 400,
+                kind: "UnsupportedOperationException",
+                text: format!(
+                    "{arn} origin is AWS_CLOUDHSM which is not valid for this operation."
+                ),
+            };
+        }
+        Unfit::NoPublicHalf | Unfit::OfImportedMaterial => "UnsupportedOperationException",
         _ => "InvalidKeyUsageException",
     };
     let usage = subject.kind.map_or("", |(_, usage)| usage.name());
-    let operation = action.map_or("this operation", Action::name);
+    let operation = subject.operation;
     Told {
         status: 400,
         kind,

@@ -3,11 +3,13 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::naming::{KeyName, key_arn, principal, root_arn, user_arn};
+use super::naming::{KeyName, key_arn, principal, root_arn};
 use super::paging::{self, Turn};
 use super::wire::{Seconds, answer, decode, members, nothing, page_size, unless_dry};
 use crate::dialect::{Reply, Request};
 use crate::kms::Context;
+use crate::kms::policies::granted_name;
+use crate::kms::principals::{account_of, arn_of_user};
 use crate::limits::AWS_GRANTS_PER_KEY;
 use crate::model::error::{Error, Result};
 use crate::model::grant::{Constraints, Grant, GrantOperation, Grantee, Pairs};
@@ -114,15 +116,6 @@ struct GrantListEntry {
     operations: Vec<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     constraints: Option<GrantConstraints>,
-}
-
-/// What AWS calls an operation: it knows no data keys that are wrapped alone.
-const fn name_of(operation: GrantOperation) -> &'static str {
-    match operation {
-        GrantOperation::EncryptDataKey => "Encrypt",
-        GrantOperation::DecryptDataKey => "Decrypt",
-        other => other.name(),
-    }
 }
 
 /// Holds the grant tokens of a request, of whichever operation, against their form. A grant works
@@ -355,20 +348,18 @@ fn position(grant: &Grant) -> Position {
 
 async fn entry(cx: &Context, grant: &Grant, project: &Project) -> Result<GrantListEntry> {
     let grantee_principal = match &grant.grantee {
-        Grantee::User(user) => {
-            let (account, name) = principals::of_user(cx, &user.id, project).await?;
-            user_arn(&account, &name)
-        }
-        Grantee::Domain(domain) => root_arn(&principals::of_domain(cx, &domain.id, project).await?),
+        Grantee::User(user) => arn_of_user(cx.kms(), &user.id, project).await?,
+        Grantee::Domain(domain) => root_arn(&account_of(cx.kms(), &domain.id, project).await?),
     };
     let retiring_principal = match &grant.retirer {
-        Some(user) => {
-            let (account, name) = principals::of_user(cx, &user.id, project).await?;
-            Some(user_arn(&account, &name))
-        }
+        Some(user) => Some(arn_of_user(cx.kms(), &user.id, project).await?),
         None => None,
     };
-    let mut operations: Vec<&str> = grant.operations.iter().map(|it| name_of(*it)).collect();
+    let mut operations: Vec<&str> = grant
+        .operations
+        .iter()
+        .map(|it| granted_name(*it))
+        .collect();
     operations.dedup();
     Ok(GrantListEntry {
         key_id: key_arn(&grant.region, project, &grant.key),

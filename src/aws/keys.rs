@@ -8,6 +8,7 @@ use super::paging::{self, Turn};
 use super::tags::{Tag, given};
 use super::wire::{Seconds, answer, decode, nothing};
 use crate::dialect::{Reply, Request};
+pub use crate::kms::policies::{origin_name, spec_name};
 use crate::kms::{Context, material_kind};
 use crate::limits::AWS_TAGS_PER_KEY;
 use crate::model::action::Action;
@@ -26,8 +27,6 @@ use crate::operations::{material_ids, uses};
 const DEFAULT_WINDOW: u32 = 30;
 /// For how many it may wait in this dialect (contract, section 4).
 const WINDOW: std::ops::RangeInclusive<u32> = 7..=30;
-/// The spec of a key when nobody says.
-const SYMMETRIC_DEFAULT: &str = "SYMMETRIC_DEFAULT";
 /// Of which specs material may be imported: of every one (contract, section 11.7) but those whose
 /// private keys the vendor's documents give no form to be imported in.
 const IMPORTABLE: &[KeySpec] = &[
@@ -77,6 +76,7 @@ struct NamedKey {
 struct ListKeys {
     limit: Option<u32>,
     marker: Option<String>,
+    resource_owners: Option<Vec<String>>,
 }
 
 #[derive(Deserialize)]
@@ -217,20 +217,6 @@ struct KeyIdOnly {
     key_id: String,
 }
 
-/// What AWS calls each spec.
-pub const fn spec_name(spec: KeySpec) -> &'static str {
-    match spec {
-        KeySpec::Aes256 => SYMMETRIC_DEFAULT,
-        KeySpec::EcP256 => "ECC_NIST_P256",
-        KeySpec::EcP384 => "ECC_NIST_P384",
-        KeySpec::EcP521 => "ECC_NIST_P521",
-        KeySpec::Secp256k1 => "ECC_SECG_P256K1",
-        KeySpec::Ed25519 => "ECC_NIST_EDWARDS25519",
-        // The rest are called alike; SM4 and HMAC_SM3 are Huawei's alone.
-        other => other.name(),
-    }
-}
-
 /// The spec that AWS calls so.
 ///
 /// # Errors
@@ -340,6 +326,11 @@ pub async fn list(cx: &mut Context, request: &Request) -> Result<Reply> {
     let limit = asked.limit.unwrap_or(PAGE);
     let after = paging::after(cx, LIST, asked.marker.as_deref()).await?;
     let mut keys = keys::list_after(cx, after.as_ref(), limit.saturating_add(1)).await?;
+    // No account shares its keys through a resource manager here.
+    let is_own = |owners: Vec<String>| owners.iter().any(|owner| owner == "SELF");
+    if !asked.resource_owners.is_none_or(is_own) {
+        keys.clear();
+    }
     let turn = paging::turn(cx, LIST, &mut keys, limit, |key| Position {
         at: key.created_at,
         id: key.id.to_string(),
@@ -536,15 +527,6 @@ pub async fn metadata_of_new_replica(cx: &Context, key: &Key) -> Result<KeyMetad
         key_state: "Creating",
         ..metadata(cx, key, None).await?
     })
-}
-
-/// What AWS calls where a key's material comes from.
-pub fn origin_name(key: &Key) -> &'static str {
-    match key.origin {
-        Origin::Kms if !key.keystore.is_built_in() => "AWS_CLOUDHSM",
-        Origin::Kms => "AWS_KMS",
-        Origin::External => "EXTERNAL",
-    }
 }
 
 /// Where a multi-region key and its replicas are.

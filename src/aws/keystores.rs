@@ -206,7 +206,11 @@ pub async fn delete(cx: &mut Context, request: &Request) -> Result<Reply> {
     answer(&Nothing {})
 }
 
-fn store_id(given: String) -> Result<KeystoreId> {
+/// The id of a store that a request names.
+///
+/// # Errors
+/// [`Error::KeystoreNotFound`] for what could be none.
+pub(super) fn store_id(given: String) -> Result<KeystoreId> {
     KeystoreId::parse(given)
         .ok()
         .filter(|id| !id.is_built_in())

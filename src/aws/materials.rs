@@ -19,6 +19,7 @@ const RULES: Rules = Rules {
     brought_despite: &[Verdict::IsDisabled],
     dropped_despite: &[Verdict::IsLeaving, Verdict::NeedsMaterial],
     repeatable: true,
+    in_copies: true,
     in_one_piece: true,
 };
 

@@ -7,14 +7,17 @@ use serde::{Deserialize, Serialize};
 
 use super::keys::{KeyMetadata, metadata_of_new_replica};
 use super::naming::KeyName as NamedKey;
+use super::policies::default_policy;
+use super::tags::{Tag, given};
 use super::wire::{answer, decode, nothing};
 use crate::dialect::{Reply, Request};
 use crate::kms::Context;
+use crate::limits::AWS_TAGS_PER_KEY;
 use crate::model::error::{Error, Result};
 use crate::model::ids::{KeyName, Region};
 use crate::model::key::KeyRef;
-use crate::model::tag::Tag;
 use crate::operations::replicas::{self, Copy};
+use crate::operations::resource_policies::NewPolicy;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -22,8 +25,9 @@ struct ReplicateKey {
     key_id: NamedKey,
     replica_region: String,
     policy: Option<String>,
+    bypass_policy_lockout_safety_check: Option<bool>,
     description: Option<String>,
-    tags: Option<Vec<TagOfKey>>,
+    tags: Option<Vec<Tag>>,
 }
 
 #[derive(Deserialize)]
@@ -33,29 +37,17 @@ struct UpdatePrimaryRegion {
     primary_region: String,
 }
 
-#[derive(Deserialize, Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct TagOfKey {
-    tag_key: String,
-    tag_value: String,
-}
-
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct Replicated {
     replica_key_metadata: KeyMetadata,
     replica_policy: String,
-    replica_tags: Vec<TagOfKey>,
+    replica_tags: Vec<Tag>,
 }
 
 /// `ReplicateKey`
 pub async fn replicate(cx: &mut Context, request: &Request) -> Result<Reply> {
     let asked: ReplicateKey = decode(request, "ReplicateKey")?;
-    if asked.policy.is_some() {
-        return Err(Error::Constraint(
-            "Policy: a replica begins with the default key policy here".into(),
-        ));
-    }
     let reference = asked.key_id.id(cx)?;
     let KeyRef::Id(id) = &reference else {
         return Err(Error::NoKeyId(asked.key_id.0));
@@ -66,32 +58,24 @@ pub async fn replicate(cx: &mut Context, request: &Request) -> Result<Reply> {
         project: cx.project()?.id.clone(),
         name: KeyName::of_unnamed(id),
         description: asked.description.unwrap_or_default(),
-        tags: tags
-            .iter()
-            .map(|tag| Tag {
-                key: tag.tag_key.clone(),
-                value: tag.tag_value.clone(),
-            })
-            .collect(),
+        tags: given(tags.clone())?,
+        most_tags: AWS_TAGS_PER_KEY,
+        policy: asked.policy.clone().map(|document| NewPolicy {
+            document,
+            may_lock_out: asked.bypass_policy_lockout_safety_check.unwrap_or(false),
+        }),
         enterprise_project: "0".into(),
         any_key: false,
+        imported: true,
     };
     let key = replicas::replicate(cx, &reference, copy).await?;
-    let account = &cx.project()?.account;
-    let replica_policy = serde_json::json!({
-        "Version": "2012-10-17",
-        "Id": "key-default-1",
-        "Statement": [{
-            "Sid": "Enable IAM User Permissions",
-            "Effect": "Allow",
-            "Principal": { "AWS": format!("arn:aws:iam::{account}:root") },
-            "Action": "kms:*",
-            "Resource": "*",
-        }],
-    });
+    let replica_policy = match asked.policy {
+        Some(document) => document,
+        None => default_policy(cx.project()?),
+    };
     answer(&Replicated {
         replica_key_metadata: metadata_of_new_replica(cx, &key).await?,
-        replica_policy: replica_policy.to_string(),
+        replica_policy,
         replica_tags: tags,
     })
 }

@@ -195,6 +195,9 @@ fn position(turn: &Turn) -> Position {
 
 fn state_of(key: &Key, turn: &Turn) -> &'static str {
     match turn.imported.as_ref() {
+        Some(material) if material.waits() && turn.is_to_come => {
+            "PENDING_MULTI_REGION_IMPORT_AND_ROTATION"
+        }
         Some(material) if material.waits() => "PENDING_ROTATION",
         _ if turn.is_current || key.current_version == Some(turn.version) => "CURRENT",
         _ => "NON_CURRENT",

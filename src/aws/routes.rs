@@ -138,8 +138,10 @@ impl Operations {
                 Ok(()) => (operation.handler)(cx, request).await,
                 Err(error) => Err(error),
             };
+            let named = |members| done.as_ref().err().and_then(|_| named(request, members));
             *subject.borrow_mut() = Subject {
-                algorithm: done.as_ref().err().and_then(|_| algorithm(request)),
+                algorithm: named(&ALGORITHMS),
+                grant: named(&["GrantId"]),
                 ..Subject::of(cx, operation.name)
             };
             done
@@ -167,17 +169,19 @@ impl Operations {
     }
 }
 
-/// The algorithm that a request names, for the texts of refusals.
-fn algorithm(request: &Request) -> Option<String> {
-    const MEMBERS: [&str; 5] = [
-        "EncryptionAlgorithm",
-        "SigningAlgorithm",
-        "MacAlgorithm",
-        "DestinationEncryptionAlgorithm",
-        "SourceEncryptionAlgorithm",
-    ];
+/// The members that name an algorithm.
+const ALGORITHMS: [&str; 5] = [
+    "EncryptionAlgorithm",
+    "SigningAlgorithm",
+    "MacAlgorithm",
+    "DestinationEncryptionAlgorithm",
+    "SourceEncryptionAlgorithm",
+];
+
+/// What a request says in the first of these members that it has, for the texts of refusals.
+fn named(request: &Request, names: &[&str]) -> Option<String> {
     let members = super::wire::members(request).ok()?;
-    MEMBERS
+    names
         .iter()
         .find_map(|name| members.get(*name)?.as_str())
         .map(ToOwned::to_owned)

@@ -193,6 +193,18 @@ impl Cluster {
         made
     }
 
+    /// So many random bytes of the modules' own source.
+    ///
+    /// # Errors
+    /// [`CryptoError::Unsupported`] when they have none, [`CryptoError::Unreachable`].
+    pub fn random(&self, bytes: usize) -> Result<Secret, CryptoError> {
+        self.with_session(|session| {
+            let mut random = zeroize::Zeroizing::new(vec![0; bytes]);
+            session.generate_random_slice(&mut random)?;
+            Ok(Secret::from_slice(&random))
+        })
+    }
+
     /// A key that was made, by its `CKA_ID`.
     pub fn key(self: &Arc<Self>, kind: MaterialKind, id: String) -> Arc<dyn HsmKey> {
         Arc::new(key::InCluster {

@@ -47,6 +47,7 @@ impl From<Pkcs11Error> for Fault {
                 | R::KeyTypeInconsistent
                 | R::MechanismInvalid
                 | R::MechanismParamInvalid
+                | R::RandomNoRng
                 | R::TemplateIncomplete
                 | R::TemplateInconsistent,
                 _,

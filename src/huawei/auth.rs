@@ -291,6 +291,7 @@ mod tests {
             params: Vec::new(),
             base_url: String::new(),
             address: None,
+            over_tls: false,
             request_id: String::new(),
             arrived: Timestamp::default(),
             started: std::time::Duration::ZERO,

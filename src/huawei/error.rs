@@ -160,12 +160,15 @@ fn kms(error: &Error, action: Option<Action>) -> (u16, &'static str, String) {
             "the token was issued elsewhere; it can be revoked only there",
         ),
 
-        Error::KeyNotFound => fixed(404, "KMS.0207", "no key with this id in the project"),
+        Error::KeyNotFound | Error::UnknownCiphertext => {
+            fixed(404, "KMS.0207", "no key with this id in the project")
+        }
         Error::NotGranted(_) => fixed(
             403,
             "KMS.0306",
             "no grant on this key lets the caller do this",
         ),
+        Error::MaterialWaits { .. } => import_fault(ImportFault::OneWaits),
         Error::GrantNotFound => fixed(400, "KMS.2501", "the key has no grant with this id"),
         Error::GrantOfAnotherKey => fixed(400, "KMS.2502", "the grant is one of another key"),
         Error::GrantsNothing => fixed(

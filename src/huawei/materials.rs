@@ -19,6 +19,7 @@ const RULES: Rules = Rules {
     brought_despite: &[],
     dropped_despite: &[],
     repeatable: false,
+    in_copies: false,
     in_one_piece: false,
 };
 

@@ -10,6 +10,7 @@ use super::wire::{
 };
 use crate::dialect::{Reply, Request};
 use crate::kms::Context;
+use crate::limits;
 use crate::model::error::Result;
 use crate::model::ids::{EnterpriseProject, KeyName, ProjectId, Region};
 use crate::operations::replicas::{self, Copy};
@@ -82,7 +83,10 @@ pub async fn replicate(cx: &mut Context, request: &Request) -> Result<Reply> {
             name: asked.key_alias,
             description: asked.key_description.unwrap_or_default(),
             tags,
+            most_tags: limits::TAGS_PER_KEY,
+            policy: None,
             any_key: true,
+            imported: false,
             enterprise_project: asked.enterprise_project_id.map_or_else(
                 || DEFAULT_ENTERPRISE_PROJECT.to_owned(),
                 |id| id.to_string(),

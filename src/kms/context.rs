@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::{Kms, policies};
+use super::{Kms, policies, principals};
 use crate::config::Limits;
 use crate::crypto::hash::sha256_hex;
 use crate::crypto::keyring::ProjectKey;
@@ -16,12 +16,13 @@ use crate::model::action::{Action, Effect};
 use crate::model::alias::Alias;
 use crate::model::caller::Caller;
 use crate::model::error::{Error, ImportFault, Result};
-use crate::model::grant::{Grant, GrantOperation, Need, Pairs};
+use crate::model::grant::{Grant, GrantOperation, Need, NewGrantee};
 use crate::model::identity::Project;
 use crate::model::ids::{AccountId, AliasName, DomainId, KeyId, KeystoreId, ProjectId, Region};
 use crate::model::key::{Key, KeyRef};
 use crate::model::keystore::Keystore;
-use crate::model::policy::{Answer, Policy, Question};
+use crate::model::material::ImportedMaterial;
+use crate::model::policy::{Answer, Asked, Facts, Policy, Question};
 use crate::model::spec::{KeySpec, KeyUsage, Origin};
 use crate::model::state::Verdict;
 use crate::model::time::Timestamp;
@@ -40,7 +41,7 @@ pub struct Context {
     writes: Vec<Write>,
     forgets: bool,
     alias: Option<AliasName>,
-    pairs: Pairs,
+    asked: Asked,
     owner: Option<Project>,
     /// Spec and usage of the last key that was found.
     kind: Option<(KeySpec, KeyUsage)>,
@@ -106,7 +107,7 @@ impl Context {
             writes: Vec::new(),
             forgets: false,
             alias: None,
-            pairs: Pairs::new(),
+            asked: Asked::default(),
             owner: None,
             kind: None,
             note: Note::default(),
@@ -223,10 +224,10 @@ impl Context {
         self.key_unless(Some(part), reference, &[]).await
     }
 
-    /// Says under which encryption context the keys that are asked for from now on are used:
-    /// grants may be for some only.
-    pub fn uses_under(&mut self, pairs: Pairs) {
-        self.pairs = pairs;
+    /// What the call says of itself, for policies and grants to ask about: verbs say it before they
+    /// ask for the key.
+    pub fn asked(&mut self) -> &mut Asked {
+        &mut self.asked
     }
 
     /// The same as [`Self::key`], where a dialect does not let these verdicts of the table keep it
@@ -246,6 +247,11 @@ impl Context {
     ) -> Result<Key> {
         self.note.key_id = reference.to_string();
         let id = self.resolve(reference).await?;
+        self.asked.alias = match reference {
+            KeyRef::Alias(name) => Some(name.clone()),
+            KeyRef::Urn(urn) => Some(urn.name.clone()),
+            KeyRef::Id(_) | KeyRef::Of(..) => None,
+        };
         let account = match reference {
             KeyRef::Of(account, _) => Some(account),
             _ => None,
@@ -278,6 +284,7 @@ impl Context {
     /// As [`Self::key`], but [`Error::WrongState`].
     pub async fn key_beside(&mut self, id: &KeyId) -> Result<Key> {
         let named = self.note.key_id.clone();
+        self.asked.alias = None;
         let key = self.find(None, id, None).await?;
         self.note.key_id = named;
         Ok(key)
@@ -345,7 +352,7 @@ impl Context {
         let need = Need {
             action: self.action,
             part,
-            pairs: &self.pairs,
+            pairs: &self.asked.pairs,
         };
         let (permitted, grant) = access::decide_by_grants(&self.caller, need, &grants)
             .ok_or(Error::NotGranted(self.action))?;
@@ -452,39 +459,7 @@ impl Context {
         owner: &Project,
         action: &str,
     ) -> Result<Answer> {
-        let mut facts = policies::facts_of(&self.caller, &self.pairs);
-        let mut tell = |name: String, values: Vec<String>| {
-            facts.insert(name, values);
-        };
-        tell("kms:keyusage".into(), vec![key.usage.name().into()]);
-        tell(
-            "kms:keyorigin".into(),
-            vec![policies::origin_name(key.origin).into()],
-        );
-        let spread = key.primary_region.is_some();
-        tell("kms:multiregion".into(), vec![spread.to_string()]);
-        tell("aws:requestedregion".into(), vec![key.region.to_string()]);
-        if policy.asks_about("aws:resourcetag/") {
-            for tag in self.kms.store().tags_of(key).await? {
-                let name = format!("aws:resourcetag/{}", tag.key.to_ascii_lowercase());
-                tell(name, vec![tag.value]);
-            }
-        }
-        if policy.asks_about("kms:resourcealiases") {
-            let (now, most) = (self.kms.deadline_now(), i64::MAX);
-            let store = self.kms.store();
-            let rows = store
-                .list_aliases(&key.project, &key.region, Some(&key.id), None, now, most)
-                .await?;
-            let sealing = self.kms.project_key(&key.project).await?;
-            let mut names = Vec::with_capacity(rows.len());
-            for row in rows {
-                names.push(format!("alias/{}", row.open(sealing.row())?.name));
-            }
-            if !names.is_empty() {
-                tell("kms:resourcealiases".into(), names);
-            }
-        }
+        let facts = self.facts_for(policy, key, owner).await?;
         let caller = policies::caller_arn(&self.caller);
         Ok(policy.answer(&Question {
             account: self.project()?.account.as_str(),
@@ -496,6 +471,64 @@ impl Context {
             ),
             facts: &facts,
         }))
+    }
+
+    /// What is so of the call, as far as a policy asks: the one place where it is put together.
+    /// What costs a look into the database is found out only for a policy that asks about it.
+    async fn facts_for(&self, policy: &Policy, key: &Key, owner: &Project) -> Result<Facts> {
+        let mut facts = policies::facts_of_call(&self.caller, &self.asked, self.now);
+        policies::tell_of_key(&mut facts, key, owner);
+        let mut tell = |name: &str, values: Vec<String>| facts.insert(name.to_owned(), values);
+        if policy.asks_about("aws:resourcetag/") {
+            for tag in self.kms.store().tags_of(key).await? {
+                let name = format!("aws:resourcetag/{}", tag.key.to_ascii_lowercase());
+                tell(&name, vec![tag.value]);
+            }
+        }
+        if policy.asks_about("kms:resourcealiases") {
+            let names = self.aliases_of(key).await?;
+            if !names.is_empty() {
+                tell("kms:resourcealiases", names);
+            }
+        }
+        if let Some((from, to)) = &self.asked.re_encrypts
+            && policy.asks_about("kms:reencryptonsamekey")
+        {
+            let is_same = self.resolve(from).await? == self.resolve(to).await?;
+            tell("kms:reencryptonsamekey", vec![is_same.to_string()]);
+        }
+        if let Some(grantee) = &self.asked.grantee
+            && policy.asks_about("kms:granteeprincipal")
+        {
+            let arn = match grantee {
+                NewGrantee::User(user) => principals::arn_of_user(&self.kms, user, owner).await?,
+                NewGrantee::Domain(domain) => {
+                    let account = principals::account_of(&self.kms, domain, owner).await?;
+                    format!("arn:aws:iam::{account}:root")
+                }
+            };
+            tell("kms:granteeprincipal", vec![arn]);
+        }
+        if let Some(user) = &self.asked.retirer
+            && policy.asks_about("kms:retiringprincipal")
+        {
+            let arn = principals::arn_of_user(&self.kms, user, owner).await?;
+            tell("kms:retiringprincipal", vec![arn]);
+        }
+        Ok(facts)
+    }
+
+    /// The names of a key's aliases, with their prefix.
+    async fn aliases_of(&self, key: &Key) -> Result<Vec<String>> {
+        let (now, all) = (self.kms.deadline_now(), i64::MAX);
+        let store = self.kms.store();
+        let rows = store
+            .list_aliases(&key.project, &key.region, Some(&key.id), None, now, all)
+            .await?;
+        let sealing = self.kms.project_key(&key.project).await?;
+        rows.into_iter()
+            .map(|row| Ok(format!("alias/{}", row.open(sealing.row())?.name)))
+            .collect()
     }
 
     /// The key of this id in a project, while its day has not come.
@@ -628,13 +661,27 @@ impl Context {
         Ok(())
     }
 
-    /// Keeps a copy of a key, with all versions of its material, to be stored with the answer.
+    /// Keeps a copy of a key, with all versions of its material, to be stored with the answer. Of
+    /// imported material it has the remembrance only: the same is to be imported into it.
     ///
     /// # Errors
     /// [`Error::Unavailable`] when the material or the other project's key cannot be had.
-    pub async fn insert_replica(&mut self, of: &Key, replica: Key) -> Result<()> {
+    pub async fn insert_replica(
+        &mut self,
+        of: &Key,
+        imported: &[ImportedMaterial],
+        replica: Key,
+    ) -> Result<()> {
         let mut versions = Vec::new();
-        for row in self.kms.store().list_material(of).await? {
+        for material in imported {
+            let expected = material.expected_by(&replica);
+            versions.push(self.kms.saved_material(&expected).await?);
+        }
+        let stored = match of.origin {
+            Origin::Kms => self.kms.store().list_material(of).await?,
+            Origin::External => Vec::new(),
+        };
+        for row in stored {
             let material = self.kms.material(of, row.version).await?;
             let sealed = self
                 .kms

@@ -41,6 +41,7 @@ mod hsm;
 mod material;
 mod metrics;
 pub mod policies;
+pub mod principals;
 mod refusals;
 mod throttle;
 

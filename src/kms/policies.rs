@@ -1,6 +1,6 @@
 //! Policies of keys, from their text to what `model::policy` reads; and what they are asked.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
@@ -10,13 +10,16 @@ use crate::model::action::Action;
 use crate::model::caller::Caller;
 use crate::model::error::{Error, Result};
 use crate::model::grant::GrantOperation;
+use crate::model::identity::Project;
+use crate::model::key::Key;
 use crate::model::policy::{
-    Condition, Effect, Listed, Policy, Quantifier, Statement, Test, is_condition_key, parse_block,
+    Asked, Condition, Effect, Facts, Listed, Order, Policy, Quantifier, Statement, Test,
+    has_whole_variables, is_condition_key, parse_block, parse_date,
 };
-use crate::model::spec::Origin;
+use crate::model::spec::{KeySpec, Origin};
+use crate::model::time::Timestamp;
 
-/// Reads a document. What cannot be carried out is refused, never passed over: a condition that
-/// nobody asks about would keep nobody out.
+/// Reads a document. What cannot be carried out is refused, never passed over.
 ///
 /// # Errors
 /// [`Error::MalformedPolicy`], [`Error::PolicyTooLarge`].
@@ -26,12 +29,11 @@ pub fn parse(text: &str) -> Result<Policy> {
     }
     let Object(members) = Object::parse(text.as_bytes()).map_err(Error::MalformedPolicy)?;
     only(&members, "the policy", &["Version", "Id", "Statement"])?;
-    match members.get("Version") {
-        None => {}
-        Some(Value::String(version)) if matches!(version.as_str(), "2012-10-17" | "2008-10-17") => {
-        }
+    let has_variables = match members.get("Version").map(Value::as_str) {
+        Some(Some("2012-10-17")) => true,
+        None | Some(Some("2008-10-17")) => false,
         Some(_) => return malformed("Version must be 2012-10-17 or 2008-10-17"),
-    }
+    };
     if members.get("Id").is_some_and(|id| !id.is_string()) {
         return malformed("Id must be a string");
     }
@@ -41,7 +43,7 @@ pub fn parse(text: &str) -> Result<Policy> {
         _ => return malformed("Statement must hold at least one statement"),
     };
     let mut sids = std::collections::BTreeSet::new();
-    let statements = statements
+    let statements: Vec<Statement> = statements
         .into_iter()
         .map(|one| {
             let Value::Object(members) = one else {
@@ -55,7 +57,19 @@ pub fn parse(text: &str) -> Result<Policy> {
             statement(members)
         })
         .collect::<Result<_>>()?;
-    Ok(Policy { statements })
+    let mut texts = statements.iter().flat_map(|statement| {
+        let conditions = statement.conditions.iter();
+        let values = conditions.filter(|condition| condition.test.is_of_text());
+        let values = values.flat_map(|condition| &condition.values);
+        statement.resources.iter().chain(values)
+    });
+    if has_variables && let Some(text) = texts.find(|text| !has_whole_variables(text)) {
+        return malformed(format!("{text} holds a variable without a name or an end"));
+    }
+    Ok(Policy {
+        statements,
+        has_variables,
+    })
 }
 
 fn malformed<T>(why: impl Into<String>) -> Result<T> {
@@ -200,7 +214,7 @@ fn conditions(operators: &Map<String, Value>) -> Result<Vec<Condition>> {
 
 fn condition(operator: &str, key: &str, values: Vec<String>) -> Result<Condition> {
     if !is_condition_key(key) {
-        return malformed(format!("the condition key {key} is not offered here"));
+        return malformed(format!("{key} is no condition key"));
     }
     let (quantifier, rest) = match operator.split_once(':') {
         Some(("ForAnyValue", rest)) => (Quantifier::ForAnyValue, rest),
@@ -220,30 +234,31 @@ fn condition(operator: &str, key: &str, values: Vec<String>) -> Result<Condition
         "StringNotLike" => (Test::StringLike, true),
         "Bool" => (Test::Bool, false),
         "Null" => (Test::Null, false),
-        "NumericEquals" => (Test::NumericEquals, false),
-        "NumericNotEquals" => (Test::NumericEquals, true),
-        "NumericLessThan" => (Test::NumericLessThan, false),
-        "NumericLessThanEquals" => (Test::NumericLessThanEquals, false),
-        "NumericGreaterThan" => (Test::NumericGreaterThan, false),
-        "NumericGreaterThanEquals" => (Test::NumericGreaterThanEquals, false),
+        "NumericEquals" => (Test::Number(Order::Same), false),
+        "NumericNotEquals" => (Test::Number(Order::Same), true),
+        "NumericLessThan" => (Test::Number(Order::Less), false),
+        "NumericLessThanEquals" => (Test::Number(Order::NotGreater), false),
+        "NumericGreaterThan" => (Test::Number(Order::Greater), false),
+        "NumericGreaterThanEquals" => (Test::Number(Order::NotLess), false),
+        "DateEquals" => (Test::Date(Order::Same), false),
+        "DateNotEquals" => (Test::Date(Order::Same), true),
+        "DateLessThan" => (Test::Date(Order::Less), false),
+        "DateLessThanEquals" => (Test::Date(Order::NotGreater), false),
+        "DateGreaterThan" => (Test::Date(Order::Greater), false),
+        "DateGreaterThanEquals" => (Test::Date(Order::NotLess), false),
         "IpAddress" => (Test::IpAddress, false),
         "NotIpAddress" => (Test::IpAddress, true),
         "ArnEquals" | "ArnLike" => (Test::ArnLike, false),
         "ArnNotEquals" | "ArnNotLike" => (Test::ArnLike, true),
         _ => {
-            return malformed(format!(
-                "the condition operator {operator} is not offered here"
-            ));
+            return malformed(format!("{operator} is no condition operator"));
         }
     };
     let is_fit = |value: &String| match test {
         Test::Bool | Test::Null => matches!(value.as_str(), "true" | "false"),
         Test::IpAddress => parse_block(value).is_some(),
-        Test::NumericEquals
-        | Test::NumericLessThan
-        | Test::NumericLessThanEquals
-        | Test::NumericGreaterThan
-        | Test::NumericGreaterThanEquals => value.parse::<f64>().is_ok_and(f64::is_finite),
+        Test::Number(_) => value.parse::<f64>().is_ok_and(f64::is_finite),
+        Test::Date(_) => parse_date(value).is_some(),
         _ => true,
     };
     match values.iter().find(|value| !is_fit(value)) {
@@ -262,9 +277,7 @@ fn condition(operator: &str, key: &str, values: Vec<String>) -> Result<Condition
 /// What policies call an action, or a part of it: what AWS's calls that do the same are called.
 pub fn action_name(action: Action, part: Option<GrantOperation>) -> String {
     let name = match (part, action) {
-        (Some(GrantOperation::EncryptDataKey), _) => "Encrypt",
-        (Some(GrantOperation::DecryptDataKey), _) => "Decrypt",
-        (Some(part), _) => part.name(),
+        (Some(part), _) => granted_name(part),
         (None, Action::EncryptDataKey) => "Encrypt",
         (None, Action::DecryptDataKey | Action::DecryptDatakeyCapsule) => "Decrypt",
         (None, Action::CreateDatakeyCapsule) => "GenerateDataKey",
@@ -297,42 +310,114 @@ pub fn caller_arn(caller: &Caller) -> Option<String> {
     Some(format!("arn:aws:iam::{}:user/{name}", project.account))
 }
 
-/// What conditions may ask about a caller and an encryption context.
-pub fn facts_of(
-    caller: &Caller,
-    pairs: &BTreeMap<String, String>,
-) -> BTreeMap<String, Vec<String>> {
-    let mut facts = BTreeMap::new();
-    let mut tell = |key: &str, values: Vec<String>| facts.insert(key.to_owned(), values);
+/// What conditions may ask about a call, but for what costs a look into the database. Nothing is
+/// told of services that call for somebody, for there are none here (`kms:ViaService`,
+/// `kms:GrantIsForAWSResource`).
+pub fn facts_of_call(caller: &Caller, asked: &Asked, now: Timestamp) -> Facts {
+    let mut facts = Facts::new();
+    let mut tell = |key: &str, value: String| {
+        facts.entry(key.to_owned()).or_default().push(value);
+    };
     if let Some(project) = caller.project() {
-        tell("kms:calleraccount", vec![project.account.to_string()]);
-        tell("aws:principalaccount", vec![project.account.to_string()]);
+        tell("kms:calleraccount", project.account.to_string());
+        tell("aws:principalaccount", project.account.to_string());
     }
     if let Some(arn) = caller_arn(caller) {
-        tell("aws:principalarn", vec![arn]);
-        tell("aws:username", vec![caller.user_name.to_string()]);
+        tell("aws:principalarn", arn);
+        tell("aws:username", caller.user_name.to_string());
     }
+    tell("aws:userid", caller.user.to_string());
+    tell("aws:principaltype", "User".into());
+    tell("aws:principalisawsservice", false.to_string());
+    tell("aws:viaawsservice", false.to_string());
+    tell("aws:currenttime", now.iso_seconds());
+    tell("aws:epochtime", now.seconds().to_string());
     if let Some(address) = caller.address {
-        tell("aws:sourceip", vec![address.to_canonical().to_string()]);
+        tell("aws:sourceip", address.to_canonical().to_string());
+        tell("aws:securetransport", caller.over_tls.to_string());
     }
-    if !pairs.is_empty() {
-        tell("kms:encryptioncontextkeys", pairs.keys().cloned().collect());
-    }
-    for (name, value) in pairs {
+    for (name, value) in &asked.pairs {
+        tell("kms:encryptioncontextkeys", name.clone());
         let key = format!("kms:encryptioncontext:{}", name.to_ascii_lowercase());
-        facts
-            .entry(key)
-            .or_insert_with(Vec::new)
-            .push(value.clone());
+        tell(&key, value.clone());
+    }
+    for tag in &asked.tags {
+        let key = format!("aws:requesttag/{}", tag.key.to_ascii_lowercase());
+        tell(&key, tag.value.clone());
+    }
+    for (fact, value) in asked.told() {
+        tell(fact.key(), value.to_owned());
+    }
+    if let Some(alias) = &asked.alias {
+        tell("kms:requestalias", format!("alias/{alias}"));
     }
     facts
 }
 
-/// What policies call an origin.
-pub const fn origin_name(origin: Origin) -> &'static str {
-    match origin {
+/// What conditions may ask about a key, but for what costs a look into the database.
+pub fn tell_of_key(facts: &mut Facts, key: &Key, owner: &Project) {
+    let mut tell = |name: &str, value: &str| {
+        facts.insert(name.to_owned(), vec![value.to_owned()]);
+    };
+    let spec = spec_name(key.spec);
+    tell("kms:keyspec", spec);
+    tell("kms:customermasterkeyspec", spec);
+    tell("kms:keyusage", key.usage.name());
+    tell("kms:customermasterkeyusage", key.usage.name());
+    tell("kms:keyorigin", origin_name(key));
+    let spread = key.primary_region.is_some();
+    tell("kms:multiregion", &spread.to_string());
+    if spread {
+        let kind = if key.is_replica() {
+            "REPLICA"
+        } else {
+            "PRIMARY"
+        };
+        tell("kms:multiregionkeytype", kind);
+    }
+    tell("aws:requestedregion", key.region.as_str());
+    tell("aws:resourceaccount", owner.account.as_str());
+}
+
+/// What policies call a spec: what AWS calls it.
+pub const fn spec_name(spec: KeySpec) -> &'static str {
+    match spec {
+        KeySpec::Aes256 => "SYMMETRIC_DEFAULT",
+        KeySpec::EcP256 => "ECC_NIST_P256",
+        KeySpec::EcP384 => "ECC_NIST_P384",
+        KeySpec::EcP521 => "ECC_NIST_P521",
+        KeySpec::Secp256k1 => "ECC_SECG_P256K1",
+        KeySpec::Ed25519 => "ECC_NIST_EDWARDS25519",
+        // The rest are called alike; SM4 and HMAC_SM3 are Huawei's alone.
+        other => other.name(),
+    }
+}
+
+/// What policies call where a key's material comes from.
+pub fn origin_name(key: &Key) -> &'static str {
+    match key.origin {
+        Origin::Kms if !key.keystore.is_built_in() => "AWS_CLOUDHSM",
         Origin::Kms => "AWS_KMS",
         Origin::External => "EXTERNAL",
+    }
+}
+
+/// What policies call an algorithm: what AWS calls it.
+pub fn algorithm_name(name: &str) -> Cow<'static, str> {
+    match name {
+        "SYMMETRIC_DEFAULT" => "SYMMETRIC_DEFAULT".into(),
+        "SM2_ENCRYPT" => "SM2PKE".into(),
+        "SM2DSA_SM3" => "SM2DSA".into(),
+        other => other.to_owned().into(),
+    }
+}
+
+/// What policies call an operation that is granted: AWS knows no data keys that are wrapped alone.
+pub const fn granted_name(operation: GrantOperation) -> &'static str {
+    match operation {
+        GrantOperation::EncryptDataKey => "Encrypt",
+        GrantOperation::DecryptDataKey => "Decrypt",
+        other => other.name(),
     }
 }
 
@@ -355,6 +440,9 @@ mod tests {
             r#","Condition":{"Bool":{"kms:GrantIsForAWSResource":true}}"#,
             r#","Condition":{"NotIpAddress":{"aws:SourceIp":"10.0.0.0/8"}}"#,
             r#","Condition":{"Null":{"kms:ViaService":"true"}}"#,
+            r#","Condition":{"StringEquals":{"kms:Unknown":"b"}}"#,
+            r#","Condition":{"DateLessThan":{"aws:CurrentTime":"2026-01-02T03:04:05Z"}}"#,
+            r#","Condition":{"StringLike":{"aws:SourceVpc":"${aws:username}*"}}"#,
         ] {
             assert!(parse(&with(good)).is_ok(), "{good}");
         }
@@ -363,8 +451,12 @@ mod tests {
             r#","Effect":"Deny""#,
             r#","NotAction":"kms:Decrypt""#,
             r#","NotPrincipal":{"AWS":"*"}"#,
-            r#","Condition":{"StringEquals":{"kms:Unknown":"b"}}"#,
-            r#","Condition":{"DateLessThan":{"aws:SourceIp":"b"}}"#,
+            r#","Condition":{"StringEquals":{"unknown":"b"}}"#,
+            r#","Condition":{"StringEquals":{"aws:RequestTag/":"b"}}"#,
+            r#","Condition":{"StringSame":{"kms:KeySpec":"b"}}"#,
+            r#","Condition":{"DateLessThan":{"aws:CurrentTime":"tomorrow"}}"#,
+            r#","Condition":{"StringEquals":{"kms:KeySpec":"${aws:username"}}"#,
+            r#","Condition":{"StringEquals":{"kms:KeySpec":"${}"}}"#,
             r#","Condition":{"IpAddress":{"aws:SourceIp":"10.0.0.0/33"}}"#,
             r#","Condition":{"Bool":{"kms:MultiRegion":"yes"}}"#,
             r#","Condition":{"StringEquals":{"kms:EncryptionContext:":"b"}}"#,

@@ -66,6 +66,8 @@ pub struct Caller {
     pub expires_at: Option<Timestamp>,
     /// Where the request came from; `None` for the command line and for kmsd itself.
     pub address: Option<IpAddr>,
+    /// Whether the request came over TLS, as far as kmsd or a proxy that it knows can tell.
+    pub over_tls: bool,
 }
 
 /// What a credential is good for.

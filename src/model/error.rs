@@ -71,6 +71,15 @@ pub enum Error {
     OtherRegion(String),
     /// A grant on the key names the caller, but none that does covers this action.
     NotGranted(Action),
+    /// The key that a ciphertext names is not the caller's, and they name none themselves.
+    UnknownCiphertext,
+    /// New material cannot come while another waits for a rotation: the ids of both.
+    MaterialWaits {
+        /// Of the one that was to come.
+        new: String,
+        /// Of the one that waits.
+        waiting: String,
+    },
     /// The key has no such grant, or none that the caller may know of.
     GrantNotFound,
     /// A key's policy cannot be read, or would lock its writer out: why.
@@ -376,6 +385,8 @@ impl Error {
             Error::OtherRegion(_) => "other-region",
             Error::NotGranted(_) => "not-granted",
             Error::GrantNotFound => "grant-not-found",
+            Error::UnknownCiphertext => "unknown-ciphertext",
+            Error::MaterialWaits { .. } => "material-waits",
             Error::MalformedPolicy(_) => "malformed-policy",
             Error::PolicyTooLarge(_) => "policy-too-large",
             Error::NoSuchPolicy => "no-such-policy",

@@ -36,6 +36,15 @@ impl Vouched<UserId> {
     }
 }
 
+/// To whom a key shall be opened.
+#[derive(Clone, Debug)]
+pub enum NewGrantee {
+    /// One user.
+    User(UserId),
+    /// All users of a domain.
+    Domain(DomainId),
+}
+
 /// To whom a key is opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Grantee {

@@ -138,8 +138,12 @@ impl Key {
 
     /// Makes it the copy of this key that will live elsewhere: enabled, with all its material, but
     /// with a name, tags, aliases, grants and a life of its own. Its material is renewed by the
-    /// primary.
+    /// primary. What a customer imported they import there too: until then the copy waits for it.
     pub fn replica(&self, place: NewReplica) -> Self {
+        let (state, version) = match self.origin {
+            Origin::Kms => (KeyState::Enabled, self.current_version),
+            Origin::External => (KeyState::PendingImport, None),
+        };
         Self {
             bound_project: (place.project != *self.bound_project())
                 .then(|| self.bound_project().clone()),
@@ -153,7 +157,9 @@ impl Key {
             primary_region: self.primary_region.clone(),
             created_at: place.created_at,
             created_by: place.created_by,
-            state: KeyState::Enabled,
+            state,
+            current_version: version,
+            material_expires_at: None,
             revision: 1,
             ..self.clone()
         }
@@ -192,8 +198,13 @@ impl Key {
         }
     }
 
-    /// It has no material any more that could be used. A scheduled deletion stays scheduled.
+    /// It has no material any more that could be used. A scheduled deletion stays scheduled. A primary
+    /// that waits for the end of its replicas cannot be used either way: what it comes back to is
+    /// settled when it does.
     fn lose_material(&mut self) {
+        if self.state.replica_wait().is_some() {
+            return;
+        }
         self.current_version = None;
         self.material_expires_at = None;
         if matches!(self.state, KeyState::Enabled | KeyState::Disabled) {

@@ -1,6 +1,7 @@
 //! Imported key material: what is remembered of it, whether or not it is there.
 
 use super::ids::{KeyId, MaterialId, ProjectId, Region};
+use super::key::Key;
 use super::time::Timestamp;
 
 /// One material that was imported into a key. It is never forgotten while the key lives, so that
@@ -32,6 +33,19 @@ pub struct ImportedMaterial {
 }
 
 impl ImportedMaterial {
+    /// The same material as a copy of its key in another region remembers it: to be imported there.
+    #[must_use]
+    pub fn expected_by(&self, copy: &Key) -> Self {
+        Self {
+            project: copy.project.clone(),
+            region: copy.region.clone(),
+            expires_at: None,
+            is_stored: false,
+            description: String::new(),
+            ..self.clone()
+        }
+    }
+
     /// Whether it waits for a rotation: no ciphertext was made with it.
     pub const fn waits(&self) -> bool {
         self.in_use_since.is_none()

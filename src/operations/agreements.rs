@@ -7,6 +7,7 @@ use crate::crypto::asymmetric;
 use crate::kms::Context;
 use crate::model::error::{Error, Result};
 use crate::model::key::{Key, KeyRef};
+use crate::model::policy::Fact;
 
 /// The secret that a key and a peer's public key (SubjectPublicKeyInfo, DER) agree on: the
 /// x-coordinate. With the attestation document of an enclave, it is for that enclave alone.
@@ -20,6 +21,7 @@ pub async fn derive(
     peer: &[u8],
     document: Option<Vec<u8>>,
 ) -> Result<(Key, Told)> {
+    cx.asked().tell(Fact::KeyAgreementAlgorithm, "ECDH");
     let key = cx.key(key).await?;
     fit::must_agree(&key)?;
     let attested = match document {

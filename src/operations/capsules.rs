@@ -1,6 +1,6 @@
 //! Capsules: data keys that open for nobody but the workloads that a policy allows.
 
-use super::ciphers::{fault, open_bound, seal_bound};
+use super::ciphers::{SYMMETRIC_DEFAULT, fault, open_bound, seal_bound};
 use super::{access_points, fit, key_policies};
 use crate::crypto::algorithm::{EncryptionAlgorithm, MessageType, SigningAlgorithm};
 use crate::crypto::blob::Header;
@@ -14,6 +14,7 @@ use crate::model::error::{Error, Result};
 use crate::model::ids::PolicyId;
 use crate::model::key::{Key, KeyRef};
 use crate::model::keyspace::{AccessPoint, AccessPointKind, Rules};
+use crate::model::policy::Fact;
 use crate::model::time::Timestamp;
 use crate::outside::OutsideError;
 use crate::outside::workload::ServiceToken;
@@ -66,6 +67,8 @@ pub async fn create(
     policy: &NewPolicy,
     recipient: Option<&[u8]>,
 ) -> Result<(Key, Delivery, Vec<u8>)> {
+    cx.asked()
+        .tell(Fact::EncryptionAlgorithm, SYMMETRIC_DEFAULT);
     let key = cx.key(key).await?;
     fit::must_wrap(&key)?;
     let recipient = Recipient::read(recipient)?;
@@ -118,6 +121,8 @@ pub async fn decrypt(
     attestation: &Attestation,
     recipient: Option<&[u8]>,
 ) -> Result<(Key, String, Delivery)> {
+    cx.asked()
+        .tell(Fact::EncryptionAlgorithm, SYMMETRIC_DEFAULT);
     let key = cx.key(key).await?;
     fit::must_wrap(&key)?;
     let recipient = Recipient::read(recipient)?;

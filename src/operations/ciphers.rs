@@ -9,12 +9,13 @@ use crate::crypto::digest::DigestAlgorithm;
 use crate::crypto::material::{Material, MaterialKind};
 use crate::crypto::secret::Secret;
 use crate::crypto::{CryptoError, asymmetric};
-use crate::kms::{Context, Note, material_kind};
+use crate::kms::{Context, Note, material_kind, policies};
 use crate::model::action::Action;
 use crate::model::error::{Error, Result};
 use crate::model::grant::{GrantOperation, Pairs};
 use crate::model::ids::KeyId;
 use crate::model::key::{Key, KeyRef};
+use crate::model::policy::Fact;
 use crate::model::spec::{Family, KeySpec};
 
 /// What a ciphertext is bound to beside its key: it opens with the same only.
@@ -70,7 +71,7 @@ pub async fn encrypt(
     binding: &Binding,
     plaintext: &[u8],
 ) -> Result<(Key, Vec<u8>)> {
-    cx.uses_under(binding.pairs());
+    tell(cx, algorithm, binding);
     let part = match cx.action() {
         Action::ReEncrypt => GrantOperation::ReEncryptTo,
         _ => GrantOperation::Encrypt,
@@ -101,8 +102,8 @@ pub async fn encrypt(
 /// Decrypts. A symmetric ciphertext names its key; an asymmetric one does not, so the caller must.
 ///
 /// # Errors
-/// [`Error::InvalidCiphertext`] whatever is wrong with it, [`Error::KeyNotFound`] when its key is
-/// not the caller's.
+/// [`Error::InvalidCiphertext`] whatever is wrong with it, [`Error::UnknownCiphertext`] when its key
+/// is not the caller's.
 pub async fn decrypt(
     cx: &mut Context,
     key: Option<&KeyRef>,
@@ -110,20 +111,11 @@ pub async fn decrypt(
     binding: &Binding,
     ciphertext: &[u8],
 ) -> Result<(Key, Secret)> {
+    tell(cx, algorithm, binding);
     if algorithm == SYMMETRIC_DEFAULT {
-        let named = match key {
-            Some(KeyRef::Id(id) | KeyRef::Of(_, id)) => Some(id.clone()),
-            Some(alias) => Some(cx.key_for(decrypting(cx), alias).await?.id),
-            None => None,
-        };
-        let (key, plaintext) = open(cx, binding, ciphertext).await?;
-        if named.is_some_and(|id| id != key.id) {
-            return Err(Error::IncorrectKey);
-        }
-        return Ok((key, plaintext));
+        return open(cx, key, binding, ciphertext).await;
     }
     let key = key.ok_or_else(|| Error::Missing("key_id".into()))?;
-    cx.uses_under(binding.pairs());
     let key = cx.key_for(decrypting(cx), key).await?;
     fit::must_encrypt(&key)?;
     let algorithm = asymmetric_algorithm(&key, algorithm)?;
@@ -136,6 +128,57 @@ pub async fn decrypt(
         .await?
         .map_err(|_| Error::InvalidCiphertext)?;
     Ok((key, plaintext))
+}
+
+/// Whether [`decrypt`] would be permitted and fit the key, whatever the ciphertext. Gives the key.
+///
+/// # Errors
+/// [`Error::UnfitKey`], [`Error::UnfitAlgorithm`].
+pub async fn would_decrypt(
+    cx: &mut Context,
+    key: &KeyRef,
+    algorithm: &str,
+    binding: &Binding,
+) -> Result<Key> {
+    would(cx, decrypting(cx), key, algorithm, binding).await
+}
+
+/// Whether [`re_encrypt`] would be permitted and fit both keys, whatever the ciphertext. Gives the
+/// keys.
+///
+/// # Errors
+/// As [`would_decrypt`].
+pub async fn would_re_encrypt(
+    cx: &mut Context,
+    source: (&KeyRef, &str, &Binding),
+    destination: (&KeyRef, &str, &Binding),
+) -> Result<(Key, Key)> {
+    cx.asked().re_encrypts = Some((source.0.clone(), destination.0.clone()));
+    let (key, algorithm, binding) = source;
+    let from = would(cx, GrantOperation::ReEncryptFrom, key, algorithm, binding).await?;
+    let (key, algorithm, binding) = destination;
+    let to = would(cx, GrantOperation::ReEncryptTo, key, algorithm, binding).await?;
+    Ok((from, to))
+}
+
+async fn would(
+    cx: &mut Context,
+    part: GrantOperation,
+    key: &KeyRef,
+    algorithm: &str,
+    binding: &Binding,
+) -> Result<Key> {
+    tell(cx, algorithm, binding);
+    let key = cx.key_for(part, key).await?;
+    fit::must_encrypt(&key)?;
+    match key.spec.family() {
+        Family::Symmetric if algorithm == SYMMETRIC_DEFAULT => {}
+        Family::Symmetric | Family::Mac => return Err(unfit_algorithm(&key)),
+        Family::Asymmetric => {
+            asymmetric_algorithm(&key, algorithm)?;
+        }
+    }
+    Ok(key)
 }
 
 /// One side of [`re_encrypt`].
@@ -160,6 +203,14 @@ pub async fn re_encrypt(
     destination: Side<'_>,
     ciphertext: &[u8],
 ) -> Result<(Key, Key, Vec<u8>)> {
+    let from = match source.key {
+        Some(key) => Some(key.clone()),
+        None => Header::parse(ciphertext)
+            .ok()
+            .and_then(|header| maker(&header).ok())
+            .map(KeyRef::Id),
+    };
+    cx.asked().re_encrypts = from.zip(destination.key.cloned());
     let (from, plaintext) =
         decrypt(cx, source.key, source.algorithm, source.binding, ciphertext).await?;
     let to = destination
@@ -197,7 +248,8 @@ pub async fn generate_data_key_pair(
     kind: PairKind,
     shown: bool,
 ) -> Result<(Key, Vec<u8>, Secret, Vec<u8>)> {
-    cx.uses_under(binding.pairs());
+    tell(cx, SYMMETRIC_DEFAULT, binding);
+    cx.asked().tell(Fact::DataKeyPairSpec, kind.name());
     let part = match shown {
         true => GrantOperation::GenerateDataKeyPair,
         false => GrantOperation::GenerateDataKeyPairWithoutPlaintext,
@@ -250,6 +302,24 @@ pub enum PairKind {
 }
 
 impl PairKind {
+    /// What policies call it.
+    const fn name(self) -> &'static str {
+        match self {
+            PairKind::Rsa2048 => "RSA_2048",
+            PairKind::Rsa3072 => "RSA_3072",
+            PairKind::Rsa4096 => "RSA_4096",
+            PairKind::P256 => "ECC_NIST_P256",
+            PairKind::P384 => "ECC_NIST_P384",
+            PairKind::P521 => "ECC_NIST_P521",
+            PairKind::Secp256k1 => "ECC_SECG_P256K1",
+            PairKind::Ed25519 => "ECC_NIST_EDWARDS25519",
+            PairKind::MlKem512 => "ML_KEM_512",
+            PairKind::MlKem768 => "ML_KEM_768",
+            PairKind::MlKem1024 => "ML_KEM_1024",
+            PairKind::Sm2 => "SM2",
+        }
+    }
+
     const fn material(self) -> MaterialKind {
         match self {
             PairKind::Rsa2048 => MaterialKind::Rsa2048,
@@ -278,7 +348,7 @@ pub async fn generate_data_key(
     binding: &Binding,
     bytes: usize,
 ) -> Result<(Key, Secret, Vec<u8>)> {
-    cx.uses_under(binding.pairs());
+    tell(cx, SYMMETRIC_DEFAULT, binding);
     let key = cx.key(key).await?;
     fit::must_wrap(&key)?;
     let data_key = Secret::random(cx.env().entropy(), bytes);
@@ -297,7 +367,7 @@ pub async fn wrap_data_key(
     data_key_and_digest: &[u8],
     stated_bytes: usize,
 ) -> Result<(Key, Vec<u8>)> {
-    cx.uses_under(binding.pairs());
+    tell(cx, SYMMETRIC_DEFAULT, binding);
     let key = cx.key(key).await?;
     fit::must_wrap(&key)?;
     let (data_key, digest) = data_key_and_digest
@@ -322,7 +392,7 @@ pub async fn unwrap_data_key(
     wrapped: &[u8],
     stated_bytes: usize,
 ) -> Result<(Key, Secret, Vec<u8>)> {
-    cx.uses_under(binding.pairs());
+    tell(cx, SYMMETRIC_DEFAULT, binding);
     let key = cx.key(key).await?;
     fit::must_wrap(&key)?;
     let header = header(cx, wrapped)?;
@@ -384,11 +454,54 @@ fn decrypting(cx: &Context) -> GrantOperation {
     }
 }
 
-async fn open(cx: &mut Context, binding: &Binding, ciphertext: &[u8]) -> Result<(Key, Secret)> {
+/// Says with what the call encrypts or decrypts.
+fn tell(cx: &mut Context, algorithm: &str, binding: &Binding) {
+    let asked = cx.asked();
+    asked.pairs = binding.pairs();
+    asked.tell(
+        Fact::EncryptionAlgorithm,
+        policies::algorithm_name(algorithm),
+    );
+}
+
+/// The key that made a symmetric ciphertext, as that says.
+fn maker(header: &Header) -> Result<KeyId> {
+    KeyId::parse(header.key_id()).map_err(|_| Error::InvalidCiphertext)
+}
+
+/// Opens a symmetric ciphertext with the key that it names; whoever names one must name that.
+async fn open(
+    cx: &mut Context,
+    named: Option<&KeyRef>,
+    binding: &Binding,
+    ciphertext: &[u8],
+) -> Result<(Key, Secret)> {
+    // An alias leads to a key that may not be the ciphertext's: it is asked for as it is named.
+    let by_alias = match named {
+        Some(alias @ (KeyRef::Alias(_) | KeyRef::Urn(_))) => {
+            Some(cx.key_for(decrypting(cx), alias).await?)
+        }
+        _ => None,
+    };
     let header = header(cx, ciphertext)?;
-    let id = KeyId::parse(header.key_id()).map_err(|_| Error::InvalidCiphertext)?;
-    cx.uses_under(binding.pairs());
-    let key = cx.key_for(decrypting(cx), &KeyRef::Id(id)).await?;
+    let id = maker(&header)?;
+    let key = match by_alias {
+        Some(key) => key,
+        None => {
+            let found = cx.key_for(decrypting(cx), &KeyRef::Id(id.clone())).await;
+            found.map_err(|error| match (error, named) {
+                (Error::KeyNotFound, None) => Error::UnknownCiphertext,
+                (error, _) => error,
+            })?
+        }
+    };
+    let is_named = match named {
+        Some(KeyRef::Id(named) | KeyRef::Of(_, named)) => *named == id,
+        _ => true,
+    };
+    if key.id != id || !is_named {
+        return Err(Error::IncorrectKey);
+    }
     fit::must_encrypt(&key)?;
     let plaintext = open_with(cx, &key, &header, binding, ciphertext).await?;
     Ok((key, plaintext))

@@ -66,13 +66,13 @@ pub(super) fn must_encapsulate(key: &Key) -> Result<()> {
     refuse((key.usage != KeyUsage::EncapsulateDecapsulate).then_some(Unfit::NotForEncapsulation))
 }
 
-/// The key's material must be kmsd's own and in the built-in keystore, for it is to be copied. What
-/// a customer imports comes and goes as they say, in one region.
-pub(super) fn must_be_copyable(key: &Key) -> Result<()> {
+/// The key's material must be in the built-in keystore, for it is to be copied; and kmsd's own, where
+/// the dialect does not let what a customer imported be `imported` into copies too.
+pub(super) fn must_be_copyable(key: &Key, imported: bool) -> Result<()> {
     refuse(match key.origin {
         _ if !key.keystore.is_built_in() => Some(Unfit::InKeystore),
-        Origin::External => Some(Unfit::OfImportedMaterial),
-        Origin::Kms => None,
+        Origin::External if !imported => Some(Unfit::OfImportedMaterial),
+        Origin::External | Origin::Kms => None,
     })
 }
 

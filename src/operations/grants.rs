@@ -4,26 +4,19 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::crypto::sealed;
-use crate::kms::Context;
+use crate::kms::{Context, policies};
 use crate::model::error::{Error, Result};
+pub use crate::model::grant::NewGrantee;
 use crate::model::grant::{Constraints, Grant, GrantOperation, Grantee, Need, Pairs, Vouched};
 use crate::model::identity::Project;
 use crate::model::ids::{DomainId, GrantId, GrantName, KeyId, UserId};
 use crate::model::key::{Key, KeyRef};
+use crate::model::policy::Fact;
 use crate::model::spec::{Family, KeyUsage};
 use crate::model::time::Timestamp;
 use crate::operations::pages::Position;
 use crate::store::Sealed;
 use crate::store::grants::Page;
-
-/// To whom a key shall be opened.
-#[derive(Clone, Debug)]
-pub enum NewGrantee {
-    /// One user.
-    User(UserId),
-    /// All users of a domain.
-    Domain(DomainId),
-}
 
 /// What a new grant shall be.
 #[derive(Clone, Debug)]
@@ -64,7 +57,7 @@ pub struct Listed {
 /// granting only, [`Error::NotGranted`] when they are more than the caller may pass on,
 /// [`Error::DefaultKey`], [`Error::WrongState`]; with the answer [`Error::GrantQuotaReached`].
 pub async fn create(cx: &mut Context, key: &KeyRef, new: NewGrant) -> Result<(Key, Grant)> {
-    let mut operations = new.operations;
+    let mut operations = new.operations.clone();
     operations.sort_unstable();
     operations.dedup();
     match operations.as_slice() {
@@ -72,6 +65,7 @@ pub async fn create(cx: &mut Context, key: &KeyRef, new: NewGrant) -> Result<(Ke
         [GrantOperation::CreateGrant] => return Err(Error::GrantsNothing),
         _ => {}
     }
+    tell(cx, &new, &operations);
     let mut key = cx.key(key).await?;
     let is_for_pairs =
         key.spec.family() == Family::Symmetric && key.usage == KeyUsage::EncryptDecrypt;
@@ -130,6 +124,26 @@ pub async fn create(cx: &mut Context, key: &KeyRef, new: NewGrant) -> Result<(Ke
     note(cx, &grant);
     cx.insert_grant(&key, grant.clone(), new.most).await?;
     Ok((key, grant))
+}
+
+/// Says what the call grants. The encryption context that policies ask about is the one that the
+/// grant is bound to.
+fn tell(cx: &mut Context, new: &NewGrant, operations: &[GrantOperation]) {
+    let asked = cx.asked();
+    asked.grantee = Some(new.grantee.clone());
+    asked.retirer.clone_from(&new.retirer);
+    let names = operations.iter().map(|one| policies::granted_name(*one));
+    asked.tell_all(Fact::GrantOperations, names.map(Into::into));
+    let bound = new.constraints.clone().unwrap_or_default();
+    let kinds = [
+        bound.equals.as_ref().map(|_| "EncryptionContextEquals"),
+        bound.subset.as_ref().map(|_| "EncryptionContextSubset"),
+    ];
+    asked.tell_all(
+        Fact::GrantConstraintType,
+        kinds.into_iter().flatten().map(Into::into),
+    );
+    asked.pairs = bound.equals.or(bound.subset).unwrap_or_default();
 }
 
 /// Whether a grant that is passed on opens its key only where the grant does by which it is.

@@ -11,6 +11,7 @@ use crate::model::error::{Error, Result, Unfit};
 use crate::model::ids::{KeyId, KeyName, KeystoreId};
 use crate::model::key::{DEFAULT_KEY_SUFFIX, Filter, Key, KeyRef, PENDING_DAYS};
 use crate::model::keystore::{DoomedObject, Keystore};
+use crate::model::policy::Fact;
 use crate::model::spec::{Family, KeySpec, KeyUsage, Origin};
 use crate::model::state::KeyState;
 use crate::model::time::Timestamp;
@@ -143,6 +144,7 @@ pub async fn create(cx: &mut Context, new: NewKey) -> Result<(Key, Option<String
     };
     cx.note(format!("{} {}", key.spec.name(), key.usage.name()));
     if let Some(policy) = &new.policy {
+        resource_policies::tell(cx, policy);
         resource_policies::fit(cx, &mut key, policy).await?;
     }
     let material_id = match &material {
@@ -262,6 +264,7 @@ pub async fn schedule_deletion(
             format!("must be {} to {}", PENDING_DAYS.start(), PENDING_DAYS.end()),
         ));
     }
+    cx.asked().tell(Fact::PendingWindowInDays, days.to_string());
     let mut key = cx.key(key).await?;
     // Replicas live from their primary's material: they go first.
     if !key.is_replica() {
@@ -299,6 +302,10 @@ pub async fn schedule_deletion(
 pub async fn cancel_deletion(cx: &mut Context, key: &KeyRef) -> Result<Key> {
     let mut key = cx.key(key).await?;
     key.restore();
+    if key.origin == Origin::External {
+        let materials = cx.kms().imported_materials(&key).await?;
+        key.settle(&materials, cx.kms().deadline_now());
+    }
     cx.save(&mut key).await?;
     Ok(key)
 }

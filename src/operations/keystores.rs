@@ -1,6 +1,7 @@
 //! Dedicated keystores: clusters of hardware security modules that hold the material of keys.
 
 use crate::crypto::hash::sha256_hex;
+use crate::crypto::secret::Secret;
 use crate::hsm;
 use crate::kms::Context;
 use crate::model::error::{Error, Result};
@@ -110,6 +111,24 @@ pub async fn list(cx: &mut Context, offset: u64, limit: u32) -> Result<Listed> {
 pub async fn show(cx: &mut Context, id: &KeystoreId) -> Result<Keystore> {
     cx.permit()?;
     cx.keystore(id).await
+}
+
+/// So many random bytes of the modules of a keystore.
+///
+/// # Errors
+/// [`Error::KeystoreNotFound`], [`Error::KeystoreDisabled`]; [`Error::SpecNotOffered`] when the
+/// modules make none, [`Error::Unavailable`] when they do not answer.
+pub async fn random(cx: &mut Context, id: &KeystoreId, bytes: usize) -> Result<Secret> {
+    cx.permit()?;
+    let keystore = cx.keystore(id).await?;
+    if !keystore.enabled {
+        return Err(Error::KeystoreDisabled);
+    }
+    cx.note(format!("keystore {id}"));
+    cx.kms()
+        .in_cluster(&keystore.cluster, move |cluster| cluster.random(bytes))
+        .await?
+        .map_err(|_| Error::SpecNotOffered("of random bytes"))
 }
 
 /// Lets the keys of a keystore be made and used, or keeps them from it. One that is so already

@@ -9,6 +9,7 @@ use crate::crypto::material::Material;
 use crate::kms::{Context, material_kind};
 use crate::model::error::{Error, Result};
 use crate::model::key::{Key, KeyRef};
+use crate::model::policy::Fact;
 
 /// Makes the authentication code of a message.
 ///
@@ -50,6 +51,7 @@ pub async fn verify(
 }
 
 async fn mac_key(cx: &mut Context, key: &KeyRef, algorithm: MacAlgorithm) -> Result<Key> {
+    cx.asked().tell(Fact::MacAlgorithm, algorithm.name());
     let key = cx.key(key).await?;
     fit::must_mac(&key)?;
     if material_kind(key.spec).mac_algorithm() != Some(algorithm) {

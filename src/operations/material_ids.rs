@@ -29,7 +29,8 @@ pub fn of_imported(material: &ImportedMaterial) -> String {
     of_check_value(&material.check_value)
 }
 
-fn of_check_value(check_value: &[u8; 32]) -> String {
+/// The id of material by its check value.
+pub(super) fn of_check_value(check_value: &[u8; 32]) -> String {
     sha256_hex(&[b"kmsd/material-id/1\0", check_value.as_slice()].concat())
 }
 

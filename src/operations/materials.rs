@@ -13,12 +13,13 @@ use crate::crypto::keyring::TokenKind;
 use crate::crypto::material::{Material, MaterialKind};
 use crate::crypto::secret::Secret;
 use crate::crypto::wrap::{self, WrappingAlgorithm};
-use crate::kms::{Context, Kms, material_kind};
+use crate::kms::{Context, Kms, material_kind, policies};
 use crate::limits;
 use crate::model::error::{Error, ImportFault, Result};
 use crate::model::ids::MaterialId;
 use crate::model::key::{Key, KeyRef};
 use crate::model::material::ImportedMaterial;
+use crate::model::policy::Fact;
 use crate::model::spec::{Family, KeySpec};
 use crate::model::state::{KeyState, Verdict};
 use crate::model::time::Timestamp;
@@ -62,6 +63,8 @@ pub struct Rules {
     pub dropped_despite: &'static [Verdict],
     /// Whether what is there may come again, to have another end.
     pub repeatable: bool,
+    /// Whether the copies of a key take material too: the same as their primary.
+    pub in_copies: bool,
     /// Whether a private key comes encrypted by itself, or in two steps in one, and none beside.
     pub in_one_piece: bool,
 }
@@ -126,8 +129,11 @@ pub async fn parameters(
     let algorithm = WrappingAlgorithm::from_name(algorithm)
         .filter(|algorithm| algorithm.fits(kind) && kind.is_supported())
         .ok_or_else(|| Error::invalid("wrapping_algorithm", "is not offered here"))?;
+    let spelt = policies::algorithm_name(algorithm.name());
+    cx.asked().tell(Fact::WrappingAlgorithm, spelt);
+    cx.asked().tell(Fact::WrappingKeySpec, kind.name());
     let key = cx.key_despite(key, rules.brought_despite).await?;
-    must_be_original(&key)?;
+    must_take_material(&key, rules)?;
     if rules.in_one_piece {
         must_fit(&key, kind, algorithm)?;
     }
@@ -170,7 +176,8 @@ pub async fn parameters(
 /// one for a key that can be used waits for a rotation on demand. Gives the material's id too.
 ///
 /// # Errors
-/// [`Error::Import`]; [`Error::Invalid`] when it shall have an end and must not.
+/// [`Error::Import`]; [`Error::MaterialWaits`]; [`Error::Invalid`] when it shall have an end and must
+/// not.
 pub async fn import(
     cx: &mut Context,
     key: &KeyRef,
@@ -179,8 +186,16 @@ pub async fn import(
     offer: &Offer,
     rules: &Rules,
 ) -> Result<(Key, String)> {
+    let model = match expires_at {
+        Some(at) => {
+            cx.asked().tell(Fact::ValidTo, at.seconds().to_string());
+            "KEY_MATERIAL_EXPIRES"
+        }
+        None => "KEY_MATERIAL_DOES_NOT_EXPIRE",
+    };
+    cx.asked().tell(Fact::ExpirationModel, model);
     let mut key = cx.key_despite(key, rules.brought_despite).await?;
-    must_be_original(&key)?;
+    must_take_material(&key, rules)?;
     let now = cx.kms().deadline_now();
     let mut materials = cx.kms().imported_materials(&key).await?;
     if !rules.repeatable {
@@ -200,10 +215,13 @@ pub async fn import(
         given => given,
     };
     let material = unwrap(cx, &key, wrapped, rules, now).await?;
-    let sealing = cx.project_key().await?;
-    let place = cx.kms().place_of_check_value(&key.project, &key.id);
+    // Of the project that all copies of the key have in common: they know the same material again.
+    let common = key.bound_project();
+    let sealing = cx.kms().project_key(common).await?;
+    let place = cx.kms().place_of_check_value(common, &key.id);
     let check_value = material.check_value(sealing.check(), &place);
 
+    let mut added = false;
     let at = match materials
         .iter()
         .position(|known| constant_time_eq(&known.check_value, &check_value))
@@ -226,7 +244,16 @@ pub async fn import(
         None if key.state == KeyState::PendingImport && !materials.is_empty() => {
             return Err(Error::Import(ImportFault::Differs));
         }
+        // What is new comes to the primary first.
+        None if key.is_replica() => return Err(Error::Import(ImportFault::Differs)),
         None => {
+            let waits = |known: &&ImportedMaterial| known.waits() && known.is_there(now);
+            if let Some(waiting) = materials.iter().find(waits) {
+                return Err(Error::MaterialWaits {
+                    new: material_ids::of_check_value(&check_value),
+                    waiting: material_ids::of_imported(waiting),
+                });
+            }
             must_have_room(&key, &materials, now)?;
             let newest = materials.iter().map(|known| known.version).max();
             materials.push(ImportedMaterial {
@@ -242,6 +269,7 @@ pub async fn import(
                 description: String::new(),
                 created_at: now,
             });
+            added = true;
             materials.len() - 1
         }
     };
@@ -272,6 +300,14 @@ pub async fn import(
         material: sealed,
     });
     writes.push(cx.kms().saved_material(&imported).await?);
+    if added {
+        // Its copies wait for it too, and none of them is rotated before all have it.
+        for mut copy in cx.kms().copies(&key).await? {
+            let expected = imported.expected_by(&copy);
+            writes.push(cx.kms().saved(&mut copy).await?);
+            writes.push(cx.kms().saved_material(&expected).await?);
+        }
+    }
     cx.note(format!("version {}", imported.version));
     cx.change(&key, writes);
     Ok((key, id))
@@ -288,7 +324,7 @@ pub async fn delete(
     rules: &Rules,
 ) -> Result<(Key, Option<String>)> {
     let mut key = cx.key_despite(key, rules.dropped_despite).await?;
-    must_be_original(&key)?;
+    must_take_material(&key, rules)?;
     if !rules.temporary.contains(&key.spec.family()) {
         return Err(Error::Import(ImportFault::Stays));
     }
@@ -357,12 +393,11 @@ fn drop_of(key: &Key, version: u32) -> Write {
     }
 }
 
-/// The copies of a key have its material, and none of their own.
-fn must_be_original(key: &Key) -> Result<()> {
-    if key.is_replica() {
-        Err(Error::Import(ImportFault::OnReplica))
-    } else {
-        Ok(())
+/// Whether material comes and goes in this region, or in the primary's only.
+fn must_take_material(key: &Key, rules: &Rules) -> Result<()> {
+    match key.is_replica() && !rules.in_copies {
+        true => Err(Error::Import(ImportFault::OnReplica)),
+        false => Ok(()),
     }
 }
 

@@ -6,11 +6,14 @@
 //! else is each one's own. One of them is the primary: it is copied from, and its material is what is renewed.
 
 use super::identity::project_within_reach;
+use super::resource_policies::{self, NewPolicy};
+use super::tags;
 use crate::kms::Context;
-use crate::limits;
 use crate::model::error::{Error, Result, Unfit};
 use crate::model::ids::{KeyName, ProjectId, Region};
 use crate::model::key::{Key, KeyRef, NewReplica};
+use crate::model::policy::Fact;
+use crate::model::spec::Origin;
 use crate::model::state::KeyState;
 use crate::model::tag::Tag;
 use crate::store::Write;
@@ -28,10 +31,17 @@ pub struct Copy {
     pub description: String,
     /// Its tags.
     pub tags: Vec<Tag>,
+    /// How many tags it may have.
+    pub most_tags: usize,
+    /// Its policy; `None` when roles and grants alone decide.
+    pub policy: Option<NewPolicy>,
     /// The enterprise project it is filed under.
     pub enterprise_project: String,
     /// Whether a key that was made to live in one region only may be copied, in this dialect.
     pub any_key: bool,
+    /// Whether a key whose material is imported may be copied, in this dialect: the copy waits for
+    /// the same material.
+    pub imported: bool,
 }
 
 /// The regions that a key can be copied to: those that the deployment serves beside the call's own.
@@ -48,16 +58,24 @@ pub fn regions(cx: &mut Context) -> Result<Vec<Region>> {
         .collect())
 }
 
-/// Copies a key to another region. Answers the copy, which is enabled from that moment.
+/// Copies a key to another region. Answers the copy, which is enabled from that moment, or waits for
+/// the material that was imported into the key.
 ///
 /// # Errors
 /// [`Error::Invalid`] for a region that is not served, is the call's own, or a project in which the
-/// caller may not do this; [`Error::UnfitKey`] in a dedicated keystore; [`Error::IsReplica`]; [`Error::AlreadyInRegion`]; with the answer
+/// caller may not do this; [`Error::UnfitKey`] in a dedicated keystore; [`Error::IsReplica`];
+/// [`Error::AlreadyInRegion`]; [`Error::MalformedPolicy`], [`Error::PolicyTooLarge`]; with the answer
 /// [`Error::NameTaken`] and [`Error::KeyQuotaReached`] of the other region.
 pub async fn replicate(cx: &mut Context, key: &KeyRef, copy: Copy) -> Result<Key> {
+    cx.asked()
+        .tell(Fact::ReplicaRegion, copy.region.to_string());
+    tags::tell(cx, &copy.tags);
+    if let Some(policy) = &copy.policy {
+        resource_policies::tell(cx, policy);
+    }
     let mut key = cx.key(key).await?;
     super::keys::name_is_free_to_choose(&copy.name)?;
-    super::fit::must_be_copyable(&key)?;
+    super::fit::must_be_copyable(&key, copy.imported)?;
     must_be_primary(&key)?;
     if key.primary_region.is_none() && !copy.any_key {
         return Err(Error::UnfitKey(Unfit::OfOneRegion));
@@ -68,8 +86,8 @@ pub async fn replicate(cx: &mut Context, key: &KeyRef, copy: Copy) -> Result<Key
             "must be another region that is served here",
         ));
     }
-    if copy.tags.len() > limits::TAGS_PER_KEY {
-        return Err(Error::TooManyTags(limits::TAGS_PER_KEY));
+    if copy.tags.len() > copy.most_tags {
+        return Err(Error::TooManyTags(copy.most_tags));
     }
     let project = project_within_reach(cx, &copy.project)
         .await?
@@ -84,7 +102,7 @@ pub async fn replicate(cx: &mut Context, key: &KeyRef, copy: Copy) -> Result<Key
         return Err(Error::AlreadyInRegion(copy.region));
     }
     key.primary_region = Some(key.region.clone());
-    let replica = key.replica(NewReplica {
+    let mut replica = key.replica(NewReplica {
         project: project.id,
         region: copy.region,
         name: copy.name,
@@ -97,15 +115,25 @@ pub async fn replicate(cx: &mut Context, key: &KeyRef, copy: Copy) -> Result<Key
         "to {} in project {}",
         replica.region, replica.project
     ));
+    if let Some(policy) = &copy.policy {
+        resource_policies::fit(cx, &mut replica, policy).await?;
+    }
+    let imported = match key.origin {
+        Origin::External => cx.kms().imported_materials(&key).await?,
+        Origin::Kms => Vec::new(),
+    };
     // The key is saved first, although only the first copy changes it: whatever else happens to it
     // at this moment (a rotation, another copy) makes one of the two decide again.
     cx.save(&mut key).await?;
-    cx.insert_replica(&key, replica.clone()).await?;
+    cx.insert_replica(&key, &imported, replica.clone()).await?;
     if !copy.tags.is_empty() {
         cx.write(Write::PutTags {
             key: Box::new(replica.clone()),
             tags: copy.tags,
         });
+    }
+    if let Some(policy) = copy.policy {
+        resource_policies::write(cx, &replica, policy);
     }
     Ok(replica)
 }
@@ -117,6 +145,7 @@ pub async fn replicate(cx: &mut Context, key: &KeyRef, copy: Copy) -> Result<Key
 /// [`Error::IsReplica`], [`Error::NoReplicaThere`]; [`Error::Invalid`] when the caller may not do
 /// this in the replica's project.
 pub async fn update_primary(cx: &mut Context, key: &KeyRef, region: Region) -> Result<Key> {
+    cx.asked().tell(Fact::PrimaryRegion, region.to_string());
     let mut key = cx.key(key).await?;
     must_be_primary(&key)?;
     let mut copies = cx.kms().copies(&key).await?;

@@ -6,7 +6,11 @@ use crate::kms::{Context, policies};
 use crate::model::action::Action;
 use crate::model::error::{Error, Result};
 use crate::model::key::{Key, KeyRef};
+use crate::model::policy::Fact;
 use crate::store::Write;
+
+/// What the one policy of a key is called.
+const THE_POLICY: &str = "default";
 
 /// What a key's policy shall be.
 #[derive(Clone, Debug)]
@@ -22,6 +26,9 @@ pub struct NewPolicy {
 /// # Errors
 /// [`Error::KeyNotFound`].
 pub async fn show(cx: &mut Context, key: &KeyRef) -> Result<(Key, Option<String>)> {
+    if cx.action() == Action::GetResourcePolicy {
+        cx.asked().tell(Fact::PolicyName, THE_POLICY);
+    }
     let key = cx.key(key).await?;
     let document = cx.policy_text(&key).await?;
     Ok((key, document))
@@ -32,6 +39,8 @@ pub async fn show(cx: &mut Context, key: &KeyRef) -> Result<(Key, Option<String>
 /// # Errors
 /// As [`fit`].
 pub async fn put(cx: &mut Context, key: &KeyRef, policy: NewPolicy) -> Result<()> {
+    cx.asked().tell(Fact::PolicyName, THE_POLICY);
+    tell(cx, &policy);
     let mut key = cx.key(key).await?;
     fit(cx, &mut key, &policy).await?;
     cx.note(format!(
@@ -41,6 +50,12 @@ pub async fn put(cx: &mut Context, key: &KeyRef, policy: NewPolicy) -> Result<()
     cx.save(&mut key).await?;
     write(cx, &key, policy);
     Ok(())
+}
+
+/// Says whether the policy may lock its caller out.
+pub(super) fn tell(cx: &mut Context, policy: &NewPolicy) {
+    cx.asked()
+        .tell(Fact::BypassLockoutCheck, policy.may_lock_out.to_string());
 }
 
 /// Lets a key say which policy it has, if that can be read and does not lock the caller out.

@@ -9,6 +9,7 @@ use crate::model::error::{Error, Result, Unrotatable};
 use crate::model::ids::KeystoreId;
 use crate::model::key::{Key, KeyRef, ROTATION_DAYS, Rotation};
 use crate::model::material::ImportedMaterial;
+use crate::model::policy::Fact;
 use crate::model::spec::{Family, Origin};
 use crate::model::state::KeyState;
 use crate::model::time::Timestamp;
@@ -33,6 +34,8 @@ pub struct Turn {
     pub is_current: bool,
     /// What was imported, if it was.
     pub imported: Option<ImportedMaterial>,
+    /// Whether it is still to be imported in one of the regions where the key has copies.
+    pub is_to_come: bool,
 }
 
 /// Has a key's material renewed every so many days from now on.
@@ -42,6 +45,8 @@ pub struct Turn {
 /// range.
 pub async fn enable(cx: &mut Context, key: &KeyRef, days: u32) -> Result<Key> {
     must_be_a_period(days)?;
+    cx.asked()
+        .tell(Fact::RotationPeriodInDays, days.to_string());
     let mut key = cx.key(key).await?;
     must_rotate_by_plan(&key)?;
     if key.rotation.is_some() {
@@ -59,6 +64,8 @@ pub async fn enable(cx: &mut Context, key: &KeyRef, days: u32) -> Result<Key> {
 /// [`Error::CannotRotate`]; [`Error::Invalid`] when the days are out of range.
 pub async fn plan(cx: &mut Context, key: &KeyRef, days: u32) -> Result<Key> {
     must_be_a_period(days)?;
+    cx.asked()
+        .tell(Fact::RotationPeriodInDays, days.to_string());
     let mut key = cx.key(key).await?;
     must_rotate_by_plan(&key)?;
     key.rotation = Some(Rotation::starting(cx.now(), days));
@@ -98,6 +105,8 @@ pub async fn history(cx: &mut Context, key: &KeyRef) -> Result<(Key, Vec<Turn>)>
         let in_use = || materials.iter().filter(|material| !material.waits());
         let newest = in_use().map(|material| material.version).max();
         let oldest = in_use().map(|material| material.version).min();
+        let now = cx.kms().deadline_now();
+        let missing = missing_elsewhere(cx.kms(), &key, now).await?;
         for material in &materials {
             let since = material.in_use_since.map(|at| (at, true));
             turns.push(Turn {
@@ -106,6 +115,8 @@ pub async fn history(cx: &mut Context, key: &KeyRef) -> Result<(Key, Vec<Turn>)>
                 rotated: since.filter(|_| Some(material.version) != oldest),
                 is_current: Some(material.version) == newest,
                 imported: Some(material.clone()),
+                is_to_come: missing.contains(&material.version)
+                    || (key.is_replica() && !material.is_there(now)),
             });
         }
         return Ok((key, turns));
@@ -120,6 +131,7 @@ pub async fn history(cx: &mut Context, key: &KeyRef) -> Result<(Key, Vec<Turn>)>
             rotated: (row.version > 1).then_some((row.created_at, row.on_demand)),
             is_current: key.current_version == Some(row.version),
             imported: None,
+            is_to_come: false,
         });
     }
     Ok((key, turns))
@@ -132,6 +144,8 @@ pub async fn history(cx: &mut Context, key: &KeyRef) -> Result<(Key, Vec<Turn>)>
 /// range.
 pub async fn set_interval(cx: &mut Context, key: &KeyRef, days: u32) -> Result<Key> {
     must_be_a_period(days)?;
+    cx.asked()
+        .tell(Fact::RotationPeriodInDays, days.to_string());
     let mut key = cx.key(key).await?;
     must_rotate_by_plan(&key)?;
     if key.rotation.is_none() {
@@ -234,13 +248,31 @@ async fn renew(kms: &Kms, key: &mut Key, on_demand: bool, now: Timestamp) -> Res
     turn(kms, key, version, Some(&material), on_demand, now).await
 }
 
-/// The imported material that waits becomes current.
+/// Which of a key's imported materials are not there in each of its copies that do not leave.
+async fn missing_elsewhere(kms: &Kms, key: &Key, now: Timestamp) -> Result<Vec<u32>> {
+    let mut missing = Vec::new();
+    for copy in kms.copies(key).await? {
+        if !copy.state.is_leaving() {
+            let materials = kms.imported_materials(&copy).await?;
+            let absent = materials.iter().filter(|material| !material.is_there(now));
+            missing.extend(absent.map(|material| material.version));
+        }
+    }
+    Ok(missing)
+}
+
+/// The imported material that waits becomes current, in every copy of the key, all of which must have
+/// it.
 async fn promote(kms: &Kms, key: &mut Key, now: Timestamp) -> Result<Vec<Write>> {
     let mut materials = kms.imported_materials(key).await?;
     let at = materials
         .iter()
         .position(|material| material.waits() && material.is_there(now))
         .ok_or(Error::CannotRotate(Unrotatable::NothingWaits))?;
+    let version = materials[at].version;
+    if missing_elsewhere(kms, key, now).await?.contains(&version) {
+        return Err(Error::CannotRotate(Unrotatable::NothingWaits));
+    }
     // Later than every other, whatever the clock says: the last is the current one.
     let last = materials.iter().filter_map(|one| one.in_use_since).max();
     let after = last.map_or(now, |last| last.plus(Duration::from_millis(1)).max(now));
@@ -248,8 +280,18 @@ async fn promote(kms: &Kms, key: &mut Key, now: Timestamp) -> Result<Vec<Write>>
     // Its end counts from now on, with those of the others.
     key.settle(&materials, now);
     let promoted = kms.saved_material(&materials[at]).await?;
-    let mut writes = turn(kms, key, materials[at].version, None, true, now).await?;
+    let mut writes = turn(kms, key, version, None, true, now).await?;
     writes.push(promoted);
+    for mut copy in kms.copies(key).await? {
+        let mut theirs = kms.imported_materials(&copy).await?;
+        copy.turn_to(version, true, now);
+        for material in theirs.iter_mut().filter(|one| one.version == version) {
+            material.in_use_since = Some(after);
+            writes.push(kms.saved_material(material).await?);
+        }
+        copy.settle(&theirs, now);
+        writes.push(kms.saved(&mut copy).await?);
+    }
     Ok(writes)
 }
 

@@ -6,9 +6,10 @@ use super::ciphers::{current, fault};
 use super::fit;
 use crate::crypto::asymmetric;
 use crate::crypto::material::Material;
-use crate::kms::{Context, material_kind};
+use crate::kms::{Context, material_kind, policies};
 use crate::model::error::{Error, Result};
 use crate::model::key::{Key, KeyRef};
+use crate::model::policy::Fact;
 
 /// Signs a message, its digest or its representative.
 ///
@@ -70,6 +71,16 @@ async fn signing_key(
     kind: MessageType,
     message: &[u8],
 ) -> Result<Key> {
+    cx.asked().tell(
+        Fact::SigningAlgorithm,
+        policies::algorithm_name(algorithm.name()),
+    );
+    let told = match kind {
+        MessageType::Raw => "RAW",
+        MessageType::Digest => "DIGEST",
+        MessageType::ExternalMu => "EXTERNAL_MU",
+    };
+    cx.asked().tell(Fact::MessageType, told);
     let key = cx.key(key).await?;
     fit::must_sign(&key)?;
     let unfit = Error::UnfitAlgorithm("signing_algorithm", key.spec.family());

@@ -6,6 +6,7 @@ use crate::kms::Context;
 use crate::limits;
 use crate::model::error::{Error, Result};
 use crate::model::key::{Key, KeyRef};
+use crate::model::policy::Fact;
 use crate::model::tag::{Tag, TagSearch};
 use crate::store::Write;
 
@@ -33,6 +34,7 @@ pub struct Page {
 /// # Errors
 /// [`Error::TooManyTags`], and nothing is changed.
 pub async fn put(cx: &mut Context, key: &KeyRef, tags: Vec<Tag>, most: usize) -> Result<Key> {
+    tell(cx, &tags);
     let mut key = cx.key(key).await?;
     let present = cx.kms().store().tags_of(&key).await?;
     let all: BTreeSet<&str> = present
@@ -50,6 +52,14 @@ pub async fn put(cx: &mut Context, key: &KeyRef, tags: Vec<Tag>, most: usize) ->
         tags,
     });
     Ok(key)
+}
+
+/// Says which tags the call gives.
+pub(super) fn tell(cx: &mut Context, tags: &[Tag]) {
+    let asked = cx.asked();
+    asked.tags = tags.to_vec();
+    let keys = tags.iter().map(|tag| tag.key.clone().into());
+    asked.tell_all(Fact::TagKeys, keys);
 }
 
 /// Gives a new key its first tags, in the call that makes it.
@@ -75,6 +85,8 @@ pub fn put_first(cx: &mut Context, key: &Key, tags: Vec<Tag>, most: usize) -> Re
 /// # Errors
 /// [`Error::KeyNotFound`].
 pub async fn remove(cx: &mut Context, key: &KeyRef, tag_keys: Vec<String>) -> Result<Key> {
+    let told = tag_keys.iter().cloned().map(Into::into);
+    cx.asked().tell_all(Fact::TagKeys, told);
     let mut key = cx.key(key).await?;
     cx.note(named("remove", tag_keys.iter().map(String::as_str)));
     cx.save(&mut key).await?;
@@ -90,6 +102,7 @@ pub async fn remove(cx: &mut Context, key: &KeyRef, tag_keys: Vec<String>) -> Re
 /// # Errors
 /// [`Error::TagNotFound`].
 pub async fn remove_one(cx: &mut Context, key: &KeyRef, tag_key: String) -> Result<()> {
+    cx.asked().tell(Fact::TagKeys, tag_key.clone());
     let mut key = cx.key(key).await?;
     let present = cx.kms().store().tags_of(&key).await?;
     if !present.iter().any(|tag| tag.key == tag_key) {

@@ -6,9 +6,13 @@ use std::sync::LazyLock;
 use kmsd::aws::routes;
 use serde_json::{Value, json};
 
+use crate::support::aws::HOME;
 use crate::support::{Db, TestServer, on_both};
 
-on_both!(every_member_of_every_operation);
+on_both!(
+    every_member_of_every_operation,
+    refusals_are_worded_as_the_contract_has_them,
+);
 
 static MODEL: LazyLock<Value> =
     LazyLock::new(|| serde_json::from_str(include_str!("../../src/aws/shapes.json")).unwrap());
@@ -120,6 +124,88 @@ fn broken(shape: &Value) -> Vec<(Value, &'static str)> {
         _ => {}
     }
     all
+}
+
+/// Texts and types of the contract's sections 1.5 to 1.7, 5 and 8.
+async fn refusals_are_worded_as_the_contract_has_them(db: Db) {
+    let server = TestServer::start(db).await;
+    let key = server.aws_key(json!({})).await;
+    let id = key.rsplit('/').next().unwrap();
+    let mac = json!({ "KeySpec": "HMAC_256", "KeyUsage": "GENERATE_VERIFY_MAC" });
+    let mac = server.aws_key(mac).await;
+    let other = server.another_account("other").await;
+    let sealed = server
+        .aws("Encrypt", json!({ "KeyId": key, "Plaintext": "c2VjcmV0" }))
+        .await
+        .ok(200);
+    let blob = sealed["CiphertextBlob"].clone();
+    let theirs = server.aws_as(&other, HOME, "CreateKey", json!({})).await;
+    let theirs = theirs.ok(200)["KeyMetadata"]["KeyId"].clone();
+    let unseen = "The ciphertext refers to a customer master key that does not exist, does not \
+                  exist in this region, or you are not allowed to access.";
+    for (operation, body) in [
+        ("Decrypt", json!({ "CiphertextBlob": blob })),
+        (
+            "ReEncrypt",
+            json!({ "CiphertextBlob": blob, "DestinationKeyId": theirs }),
+        ),
+    ] {
+        let answer = server.aws_as(&other, HOME, operation, body).await;
+        assert_eq!(answer.aws_refused("AccessDeniedException"), unseen);
+    }
+    let grant = "0123456789abcdef".repeat(4);
+    let wrong = "arn:aws:s3:home-region-1:1:key/a";
+    let no_wrong = format!("Invalid arn {wrong}");
+    let usage = |operation: &str| {
+        format!("{mac} key usage is GENERATE_VERIFY_MAC which is not valid for {operation}.")
+    };
+    let without = "GenerateDataKeyPairWithoutPlaintext";
+    for (operation, body, kind, text) in [
+        (
+            "RevokeGrant",
+            json!({ "KeyId": id, "GrantId": grant }),
+            "NotFoundException",
+            format!("Grant ID {grant} not found"),
+        ),
+        (
+            without,
+            json!({ "KeyId": mac, "KeyPairSpec": "ECC_NIST_P256" }),
+            "InvalidKeyUsageException",
+            usage(without),
+        ),
+        (
+            "Encrypt",
+            json!({ "KeyId": wrong, "Plaintext": "c2VjcmV0" }),
+            "NotFoundException",
+            no_wrong.clone(),
+        ),
+        (
+            "DescribeKey",
+            json!({ "KeyId": wrong }),
+            "InvalidArnException",
+            no_wrong,
+        ),
+        (
+            "CreateAlias",
+            json!({ "AliasName": "alias/a", "TargetKeyId": key.replace("key/", "alias/") }),
+            "ValidationException",
+            "Aliases must refer to keys. Not aliases".to_owned(),
+        ),
+    ] {
+        let answer = server.aws(operation, body).await;
+        assert_eq!(answer.aws_refused(kind), text, "{operation}");
+    }
+    for (owners, keys) in [
+        (json!(["SELF"]), 2),
+        (json!(["OTHER_ACCOUNTS_VIA_RAM", "SELF"]), 2),
+        (json!(["OTHER_ACCOUNTS_VIA_RAM"]), 0),
+        (Value::Null, 2),
+    ] {
+        let body = json!({ "ResourceOwners": owners });
+        let listed = server.aws("ListKeys", body).await.ok(200);
+        assert_eq!(listed["Keys"].as_array().unwrap().len(), keys, "{owners}");
+        assert_eq!(listed["Truncated"], false);
+    }
 }
 
 async fn every_member_of_every_operation(db: Db) {

@@ -21,6 +21,7 @@ on_both!(
     both_sides_agree,
     keys_of_other_kinds_are_told_so,
     a_dry_run_changes_nothing_and_succeeds_as_an_error,
+    a_dry_run_may_do_without_the_ciphertext,
 );
 
 fn b64(bytes: impl AsRef<[u8]>) -> Value {
@@ -90,6 +91,90 @@ async fn what_is_encrypted_opens_with_the_same_pairs_only(db: Db) {
         &open(&b64("foreign"), json!({})).await,
         "InvalidCiphertextException",
     );
+    server.stop().await;
+}
+
+async fn a_dry_run_may_do_without_the_ciphertext(db: Db) {
+    let server = TestServer::start(db).await;
+    let key = server.aws_key(json!({})).await;
+    let disabled = server.aws_key(json!({})).await;
+    server
+        .aws("DisableKey", json!({ "KeyId": disabled }))
+        .await
+        .ok(200);
+    let signing = json!({ "KeySpec": "ECC_NIST_P256", "KeyUsage": "SIGN_VERIFY" });
+    let signing = server.aws_key(signing).await;
+    let rsa = json!({ "KeySpec": "RSA_2048", "KeyUsage": "ENCRYPT_DECRYPT" });
+    let rsa = server.aws_key(rsa).await;
+    let unknown = server.aws_arn(&server.account, "11111111-2222-4333-8444-555555555555");
+    let (dry, missing) = ("DryRunOperationException", "ValidationException");
+    let oaep = "RSAES_OAEP_SHA_256";
+    for (operation, named, algorithm, context) in [
+        (
+            "Decrypt",
+            "KeyId",
+            "EncryptionAlgorithm",
+            "EncryptionContext",
+        ),
+        (
+            "ReEncrypt",
+            "SourceKeyId",
+            "SourceEncryptionAlgorithm",
+            "SourceEncryptionContext",
+        ),
+    ] {
+        for (members, kind) in [
+            (json!({}), dry),
+            // What is there is not looked at.
+            (json!({ "CiphertextBlob": b64("foreign") }), dry),
+            (json!({ context: { "a": "b" } }), dry),
+            (json!({ named: rsa, algorithm: oaep }), dry),
+            (
+                json!({ named: rsa, algorithm: oaep, context: { "a": "b" } }),
+                missing,
+            ),
+            (json!({ named: null }), missing),
+            (json!({ "DryRun": false }), missing),
+            (json!({ "DryRun": null }), missing),
+            (
+                json!({ "DryRun": null, "CiphertextBlob": b64("foreign") }),
+                missing,
+            ),
+            (json!({ "DryRunModifiers": [] }), missing),
+            (json!({ "DryRunModifiers": null }), missing),
+            (json!({ "DryRunModifiers": ["IGNORE_KEY"] }), missing),
+            (
+                json!({ "DryRunModifiers": "IGNORE_CIPHERTEXT" }),
+                "SerializationException",
+            ),
+            (json!({ named: unknown }), "NotFoundException"),
+            (json!({ named: disabled }), "DisabledException"),
+            (json!({ named: signing }), "InvalidKeyUsageException"),
+            (json!({ named: rsa }), "InvalidKeyUsageException"),
+            (json!({ algorithm: oaep }), "InvalidKeyUsageException"),
+        ] {
+            let mut body = json!({
+                named: key, "DestinationKeyId": key,
+                "DryRun": true, "DryRunModifiers": ["IGNORE_CIPHERTEXT"],
+            });
+            for (name, value) in members.as_object().unwrap() {
+                body[name] = value.clone();
+            }
+            let answer = server.aws(operation, body).await;
+            assert_eq!(answer.aws_outcome(), kind, "{operation} {members}");
+        }
+    }
+    // Both keys are asked for.
+    for (destination, kind) in [
+        (&disabled, "DisabledException"),
+        (&signing, "InvalidKeyUsageException"),
+    ] {
+        let body = json!({
+            "SourceKeyId": key, "DestinationKeyId": destination,
+            "DryRun": true, "DryRunModifiers": ["IGNORE_CIPHERTEXT"],
+        });
+        server.aws("ReEncrypt", body).await.aws_refused(kind);
+    }
     server.stop().await;
 }
 

@@ -3,12 +3,15 @@
 use serde_json::{Value, json};
 
 use crate::huawei::keystores::fixture;
+use crate::support::aws::HOME;
 use crate::support::calls::{CLUSTER_CA, base64};
+use crate::support::imports::unbase64;
 use crate::support::{Db, TestServer, on_both};
 
 on_both!(
     a_store_from_first_to_last,
     members_of_stores_that_do_not_fit,
+    random_bytes_come_from_the_modules,
 );
 
 /// What AWS's clients call the cluster that is a token: the last ten bytes of its id in base 32.
@@ -35,6 +38,72 @@ async fn stores(server: &TestServer, body: Value) -> Vec<Value> {
     let told = server.aws("DescribeCustomKeyStores", body).await.ok(200);
     assert_eq!(told["Truncated"], false);
     told["CustomKeyStores"].as_array().unwrap().clone()
+}
+
+async fn random_bytes_come_from_the_modules(db: Db) {
+    let fixture = fixture(db).await;
+    let server = &fixture.server;
+    let id = store(server, "hsm").await;
+    let ask = |id: &str, bytes: u32| {
+        let body = json!({ "CustomKeyStoreId": id, "NumberOfBytes": bytes });
+        server.aws("GenerateRandom", body)
+    };
+    for unknown in ["cks-1234567890abcdef0", "0", "x"] {
+        ask(unknown, 16)
+            .await
+            .aws_refused("CustomKeyStoreNotFoundException");
+    }
+    ask(&id, 16)
+        .await
+        .aws_refused("CustomKeyStoreInvalidStateException");
+    let named = json!({ "CustomKeyStoreId": id });
+    server
+        .aws("ConnectCustomKeyStore", named.clone())
+        .await
+        .ok(200);
+    // Nobody else answers in the modules' place.
+    fixture.is_away(true);
+    ask(&id, 16).await.aws_refused("DependencyTimeoutException");
+    fixture.is_away(false);
+    let mut seen = std::collections::BTreeSet::new();
+    for bytes in [1, 16, 16, 1024] {
+        let made = ask(&id, bytes).await.ok(200);
+        let random = unbase64(&made["Plaintext"]);
+        assert_eq!(random.len(), bytes as usize);
+        assert!(seen.insert(random), "twice the same");
+    }
+    for (body, kind) in [
+        (named.clone(), "ValidationException"),
+        (
+            json!({ "CustomKeyStoreId": "", "NumberOfBytes": 1 }),
+            "ValidationException",
+        ),
+        (
+            json!({ "CustomKeyStoreId": 7, "NumberOfBytes": 1 }),
+            "SerializationException",
+        ),
+        (
+            json!({ "CustomKeyStoreId": "x".repeat(65), "NumberOfBytes": 1 }),
+            "ValidationException",
+        ),
+        (
+            json!({ "CustomKeyStoreId": id, "NumberOfBytes": 1025 }),
+            "ValidationException",
+        ),
+    ] {
+        server.aws("GenerateRandom", body).await.aws_refused(kind);
+    }
+    // Another account's store is none.
+    let other = server.another_account("other").await;
+    let body = json!({ "CustomKeyStoreId": id, "NumberOfBytes": 1 });
+    server
+        .aws_as(&other, HOME, "GenerateRandom", body)
+        .await
+        .aws_refused("CustomKeyStoreNotFoundException");
+    server.aws("DisconnectCustomKeyStore", named).await.ok(200);
+    ask(&id, 16)
+        .await
+        .aws_refused("CustomKeyStoreInvalidStateException");
 }
 
 async fn a_store_from_first_to_last(db: Db) {

@@ -8,6 +8,7 @@ use kmsd::crypto::wrap::KeyWrap;
 use kmsd::operations::upkeep::{TimeGuard, step};
 use serde_json::{Value, json};
 
+use crate::support::aws::HOME;
 use crate::support::calls::{KEY_RECORDS, base64};
 use crate::support::imports::unbase64;
 use crate::support::{Db, TestServer, on_both};
@@ -405,7 +406,20 @@ pub(super) async fn import(
     bytes: &[u8],
     more: Value,
 ) -> crate::support::Answer {
-    let made = parameters(server, key, "RSA_2048", OAEP).await;
+    import_at(server, HOME, key, bytes, more).await
+}
+
+/// The same in one of the regions.
+pub(super) async fn import_at(
+    server: &TestServer,
+    region: &str,
+    key: &Value,
+    bytes: &[u8],
+    more: Value,
+) -> crate::support::Answer {
+    let body = json!({ "KeyId": key, "WrappingKeySpec": "RSA_2048", "WrappingAlgorithm": OAEP });
+    let made = server.aws_at(region, "GetParametersForImport", body).await;
+    let made = made.ok(200);
     let mut body = json!({
         "KeyId": key,
         "ImportToken": made["ImportToken"],
@@ -415,7 +429,7 @@ pub(super) async fn import(
     for (member, value) in more.as_object().unwrap() {
         body[member] = value.clone();
     }
-    server.aws("ImportKeyMaterial", body).await
+    server.aws_at(region, "ImportKeyMaterial", body).await
 }
 
 async fn material_comes_by_every_wrapping(db: Db) {
@@ -535,9 +549,18 @@ async fn a_second_material_waits_for_rotation(db: Db) {
         .aws_refused("IncorrectKeyMaterialException");
     let new = json!({ "ImportType": "NEW_KEY_MATERIAL", "KeyMaterialDescription": "second" });
     let second = import(&server, key, &[2; 32], new.clone()).await.ok(200);
-    import(&server, key, &[3; 32], new)
+    let text = import(&server, key, &[3; 32], new)
         .await
         .aws_refused("KMSInvalidStateException");
+    let waits = format!(
+        "cannot be imported into KMS key {}, because another key material (id: {}) is pending rotation.",
+        key.as_str().unwrap(),
+        second["KeyMaterialId"].as_str().unwrap()
+    );
+    assert!(
+        text.starts_with("New key material (id: ") && text.ends_with(&waits),
+        "{text}"
+    );
     assert_eq!(used(&server, key).await, first["KeyMaterialId"]);
     let body = json!({ "KeyId": key, "IncludeKeyMaterial": "ALL_KEY_MATERIAL" });
     let told = rotations(&server, body.clone()).await;

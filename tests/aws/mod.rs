@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod ciphers;
+mod conditions;
 mod encapsulation;
 mod keys;
 mod keystores;

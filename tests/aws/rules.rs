@@ -22,7 +22,7 @@ on_both!(
 );
 
 /// The id in a key's ARN.
-fn id_of(arn: &str) -> &str {
+pub(super) fn id_of(arn: &str) -> &str {
     arn.rsplit_once('/').unwrap().1
 }
 
@@ -580,7 +580,7 @@ async fn grants_that_break_their_rules(db: Db) {
 }
 
 /// A user of the first account with a role, and an access key.
-async fn user_with_role(server: &TestServer, name: &str, role: Role) -> Account {
+pub(super) async fn user_with_role(server: &TestServer, name: &str, role: Role) -> Account {
     let mut user = server.token_with_role(name, Some(role)).await;
     let project = user.project.name.to_string();
     let key = manage::add_access_key(&server.kms, &user.domain, name, &project, None)
@@ -591,7 +591,7 @@ async fn user_with_role(server: &TestServer, name: &str, role: Role) -> Account 
     user
 }
 
-fn statement(effect: &str, principal: &str, actions: &[&str]) -> Value {
+pub(super) fn statement(effect: &str, principal: &str, actions: &[&str]) -> Value {
     json!({
         "Effect": effect,
         "Principal": { "AWS": principal },
@@ -600,11 +600,11 @@ fn statement(effect: &str, principal: &str, actions: &[&str]) -> Value {
     })
 }
 
-fn policy(statements: &[Value]) -> String {
+pub(super) fn policy(statements: &[Value]) -> String {
     json!({ "Version": "2012-10-17", "Statement": statements }).to_string()
 }
 
-fn root_arn(account: &Account) -> String {
+pub(super) fn root_arn(account: &Account) -> String {
     format!("arn:aws:iam::{}:root", account.project.account)
 }
 

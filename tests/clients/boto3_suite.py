@@ -42,11 +42,11 @@ def config(**more):
     return botocore.config.Config(retries={"total_max_attempts": 1}, **more)
 
 
-def client(suffix="", config=config()):
+def client(suffix="", config=config(), region=REGION):
     kms = boto3.client(
         "kms",
         endpoint_url=ENDPOINT,
-        region_name=REGION,
+        region_name=region,
         aws_access_key_id=setting(f"AWS_ACCESS_KEY_ID{suffix}"),
         aws_secret_access_key=setting(f"AWS_SECRET_ACCESS_KEY{suffix}"),
         config=config,
@@ -209,6 +209,10 @@ def ciphers(kms):
         "dry run", "DryRunOperationException", kms.encrypt,
         KeyId=key, Plaintext=b"x", DryRun=True,
     )
+    without = {"DryRun": True, "DryRunModifiers": ["IGNORE_CIPHERTEXT"]}
+    refused("nothing to open", "DryRunOperationException", kms.decrypt, KeyId=key, **without)
+    refused("nothing to open anew", "DryRunOperationException", kms.re_encrypt,
+            SourceKeyId=key, DestinationKeyId=other, **without)
 
 
 def signatures(kms):
@@ -279,6 +283,26 @@ def rules(kms):
     kms.put_key_policy(KeyId=key, PolicyName="default", Policy=json.dumps(policy))
     refused("what the policy denies", "AccessDeniedException",
             kms.encrypt, KeyId=key, Plaintext=b"x")
+    policy["Statement"][-1]["Condition"] = {
+        "StringNotEquals": {"kms:EncryptionContext:user": "${aws:username}"},
+        "DateGreaterThan": {"aws:CurrentTime": "2020-01-01T00:00:00Z"},
+    }
+    kms.put_key_policy(KeyId=key, Policy=json.dumps(policy))
+    kms.encrypt(KeyId=key, Plaintext=b"x", EncryptionContext={"user": "dev"})
+    refused("a context that the policy denies", "AccessDeniedException",
+            kms.encrypt, KeyId=key, Plaintext=b"x", EncryptionContext={"user": "eve"})
+
+
+def bring(kms, key, material):
+    """Imports material that does not expire; gives its id."""
+    given = kms.get_parameters_for_import(
+        KeyId=key, WrappingAlgorithm="RSAES_OAEP_SHA_256", WrappingKeySpec="RSA_2048")
+    public = serialization.load_der_public_key(given["PublicKey"])
+    wrapped = public.encrypt(material, padding.OAEP(
+        padding.MGF1(hashes.SHA256()), hashes.SHA256(), None))
+    return kms.import_key_material(
+        KeyId=key, ImportToken=given["ImportToken"], EncryptedKeyMaterial=wrapped,
+        ExpirationModel="KEY_MATERIAL_DOES_NOT_EXPIRE")["KeyMaterialId"]
 
 
 def materials(kms):
@@ -297,14 +321,7 @@ def materials(kms):
     check("GetKeyLastUsage", used["Operation"], "Decrypt")
 
     mine = kms.create_key(Origin="EXTERNAL")["KeyMetadata"]["KeyId"]
-    given = kms.get_parameters_for_import(
-        KeyId=mine, WrappingAlgorithm="RSAES_OAEP_SHA_256", WrappingKeySpec="RSA_2048")
-    public = serialization.load_der_public_key(given["PublicKey"])
-    wrapped = public.encrypt(bytes(range(32)), padding.OAEP(
-        padding.MGF1(hashes.SHA256()), hashes.SHA256(), None))
-    kms.import_key_material(KeyId=mine, ImportToken=given["ImportToken"],
-                            EncryptedKeyMaterial=wrapped,
-                            ExpirationModel="KEY_MATERIAL_DOES_NOT_EXPIRE")
+    bring(kms, mine, bytes(range(32)))
     check("imported", kms.describe_key(KeyId=mine)["KeyMetadata"]["KeyState"], "Enabled")
     kms.delete_imported_key_material(KeyId=mine)
     check("dropped", kms.describe_key(KeyId=mine)["KeyMetadata"]["KeyState"], "PendingImport")
@@ -317,6 +334,20 @@ def materials(kms):
     shown = kms.describe_key(KeyId=first)["KeyMetadata"]["MultiRegionConfiguration"]
     check("the primary moved", shown["PrimaryKey"]["Region"], there)
 
+    mine = kms.create_key(MultiRegion=True, Origin="EXTERNAL")["KeyMetadata"]["KeyId"]
+    material = bring(kms, mine, bytes(32))
+    sealed = kms.encrypt(KeyId=mine, Plaintext=b"far")["CiphertextBlob"]
+    policy = json.loads(kms.get_key_policy(KeyId=mine)["Policy"])
+    policy["Id"] = "away"
+    copy = kms.replicate_key(KeyId=mine, ReplicaRegion=there, Policy=json.dumps(policy),
+                             BypassPolicyLockoutSafetyCheck=True)
+    check("the copy's policy", json.loads(copy["ReplicaPolicy"])["Id"], "away")
+    away = client(region=there)
+    refused("other bytes", "IncorrectKeyMaterialException",
+            bring, kms=away, key=mine, material=bytes([1]) * 32)
+    check("the same material", bring(away, mine, bytes(32)), material)
+    check("opened there", away.decrypt(CiphertextBlob=sealed)["Plaintext"], b"far")
+
     check("no stores", kms.describe_custom_key_stores()["CustomKeyStores"], [])
     nowhere = "cks-00000000000000000"
     for call, more in (
@@ -327,6 +358,8 @@ def materials(kms):
     ):
         refused("a store that is not there", "CustomKeyStoreNotFoundException",
                 call, CustomKeyStoreId=nowhere, **more)
+    refused("no store, no chance", "CustomKeyStoreNotFoundException",
+            kms.generate_random, NumberOfBytes=16, CustomKeyStoreId=nowhere)
     refused("a cluster that is not there", "CloudHsmClusterNotFoundException",
             kms.create_custom_key_store, CustomKeyStoreName="x",
             CloudHsmClusterId="cluster-aaaaaaaaaaaaaaaa", TrustAnchorCertificate="x",

@@ -107,7 +107,7 @@ impl Fixture {
     }
 
     /// Nobody can log in to the token any more, or everybody can again.
-    fn is_away(&self, away: bool) {
+    pub fn is_away(&self, away: bool) {
         if away {
             std::fs::remove_file(&self.pin_file).unwrap();
             self.token.log_everybody_out();

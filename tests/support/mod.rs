@@ -640,6 +640,7 @@ impl TestServer {
             issued_at: START,
             expires_at: None,
             address: None,
+            over_tls: false,
         };
         Context::new(
             self.kms.clone(),

@@ -316,6 +316,7 @@ async fn local_caller(
         issued_at: kms.now(),
         expires_at: None,
         address: None,
+        over_tls: false,
     })
 }
 

@@ -148,6 +148,7 @@ async fn admit(
         issued_at: identity.issued_at,
         expires_at: Some(identity.expires_at),
         address: None,
+        over_tls: false,
     })
 }
 
