@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use super::keys::origin_name;
 use super::keystores::store_id;
-use super::naming::{KeyName, arn_of};
+use super::naming::{KeyName, algorithm_name, arn_of, own_algorithm};
 use super::wire::{Blob, SecretBlob, answer, base64_of, decode, unless_dry};
 use crate::dialect::{Reply, Request};
 use crate::kms::Context;
@@ -224,7 +224,8 @@ fn fits_binding(key: &Key, binding: &Binding) -> Result<()> {
 }
 
 fn algorithm(named: Option<String>) -> String {
-    named.unwrap_or_else(|| SYMMETRIC_DEFAULT.to_owned())
+    let named = named.as_deref().map(own_algorithm);
+    named.unwrap_or(SYMMETRIC_DEFAULT).to_owned()
 }
 
 /// The attestation document of whom the answer is for.
@@ -308,7 +309,7 @@ pub async fn encrypt(cx: &mut Context, request: &Request) -> Result<Reply> {
         answer(&Encrypted {
             ciphertext_blob: Blob(ciphertext),
             key_id: arn_of(cx, &key)?,
-            encryption_algorithm: algorithm,
+            encryption_algorithm: algorithm_name(&algorithm).to_owned(),
         })
     })
 }
@@ -347,7 +348,7 @@ pub async fn decrypt(cx: &mut Context, request: &Request) -> Result<Reply> {
         answer(&Decrypted {
             key_id: arn_of(cx, &key)?,
             plaintext,
-            encryption_algorithm: algorithm,
+            encryption_algorithm: algorithm_name(&algorithm).to_owned(),
             ciphertext_for_recipient,
             key_material_id,
         })
@@ -406,8 +407,8 @@ pub async fn re_encrypt(cx: &mut Context, request: &Request) -> Result<Reply> {
             ciphertext_blob: Blob(made),
             source_key_id: arn_of(cx, &source_key)?,
             key_id: arn_of(cx, &key)?,
-            source_encryption_algorithm: from,
-            destination_encryption_algorithm: to,
+            source_encryption_algorithm: algorithm_name(&from).to_owned(),
+            destination_encryption_algorithm: algorithm_name(&to).to_owned(),
             source_key_material_id,
             destination_key_material_id,
         })

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::encapsulation::ML_KEM;
-use super::naming::{KeyName, arn_of};
+use super::naming::{KeyName, algorithm_name, arn_of};
 use super::paging::{self, Turn};
 use super::tags::{Tag, given};
 use super::wire::{Seconds, answer, decode, nothing};
@@ -489,14 +489,14 @@ pub async fn metadata(cx: &Context, key: &Key, material_id: Option<String>) -> R
             KeyUsage::EncryptDecrypt,
             kind.encryption_algorithms()
                 .iter()
-                .map(|algorithm| algorithm.name())
+                .map(|algorithm| algorithm_name(algorithm.name()))
                 .collect(),
         ),
         signing_algorithms: names(
             KeyUsage::SignVerify,
             kind.signing_algorithms()
                 .iter()
-                .map(|algorithm| algorithm.name())
+                .map(|algorithm| algorithm_name(algorithm.name()))
                 .collect(),
         ),
         mac_algorithms: names(

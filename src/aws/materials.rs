@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::naming::{KeyName, arn_of};
+use super::naming::{KeyName, arn_of, own_algorithm};
 use super::wire::{Blob, Seconds, answer, decode};
 use crate::dialect::{Reply, Request};
 use crate::kms::Context;
@@ -85,10 +85,7 @@ pub async fn parameters(cx: &mut Context, request: &Request) -> Result<Reply> {
             )));
         }
     };
-    let algorithm = match asked.wrapping_algorithm.as_str() {
-        "SM2PKE" => "SM2_ENCRYPT",
-        other => other,
-    };
+    let algorithm = own_algorithm(&asked.wrapping_algorithm);
     let reference = asked.key_id.id(cx)?;
     let (key, made) = materials::parameters(cx, &reference, pair, algorithm, &RULES).await?;
     answer(&Parameters {

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Deserializer};
 
 use crate::kms::Context;
+pub use crate::kms::policies::algorithm_name;
 use crate::model::error::{Error, Result};
 use crate::model::identity::Project;
 use crate::model::ids::{AccountId, AliasName, KeyId, Region};
@@ -159,5 +160,14 @@ impl KeyName {
         let account =
             Some(account).filter(|account| cx.project().is_ok_and(|own| own.account != *account));
         Ok((account, kind, name))
+    }
+}
+
+/// What an algorithm that AWS calls so is called in kmsd; the way back is [`algorithm_name`].
+pub fn own_algorithm(name: &str) -> &str {
+    match name {
+        "SM2PKE" => "SM2_ENCRYPT",
+        "SM2DSA" => "SM2DSA_SM3",
+        other => other,
     }
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::encapsulation::ML_KEM;
 use super::keys::spec_name;
-use super::naming::{KeyName, arn_of};
+use super::naming::{KeyName, algorithm_name, arn_of, own_algorithm};
 use super::wire::{Blob, answer, decode, unless_dry};
 use crate::dialect::{Reply, Request};
 use crate::kms::{Context, material_kind};
@@ -111,7 +111,8 @@ struct MacVerified {
 
 fn signing_algorithm(name: &str) -> Result<SigningAlgorithm> {
     // One of AWS's, or the model would have refused it; but not one of those that keys here have.
-    SigningAlgorithm::from_name(name).ok_or(Error::SpecNotOffered("of that signing algorithm"))
+    SigningAlgorithm::from_name(own_algorithm(name))
+        .ok_or(Error::SpecNotOffered("of that signing algorithm"))
 }
 
 /// What the message is to the algorithm that is named with it.
@@ -201,12 +202,15 @@ pub async fn public_key(cx: &mut Context, request: &Request) -> Result<Reply> {
             KeyUsage::EncryptDecrypt,
             kind.encryption_algorithms()
                 .iter()
-                .map(|a| a.name())
+                .map(|a| algorithm_name(a.name()))
                 .collect(),
         ),
         signing_algorithms: of(
             KeyUsage::SignVerify,
-            kind.signing_algorithms().iter().map(|a| a.name()).collect(),
+            kind.signing_algorithms()
+                .iter()
+                .map(|a| algorithm_name(a.name()))
+                .collect(),
         ),
         key_agreement_algorithms: of(KeyUsage::KeyAgreement, vec!["ECDH"]),
         encapsulation_algorithms: of(KeyUsage::EncapsulateDecapsulate, vec![ML_KEM]),

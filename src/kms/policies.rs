@@ -1,6 +1,5 @@
 //! Policies of keys, from their text to what `model::policy` reads; and what they are asked.
 
-use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
@@ -403,12 +402,11 @@ pub fn origin_name(key: &Key) -> &'static str {
 }
 
 /// What policies call an algorithm: what AWS calls it.
-pub fn algorithm_name(name: &str) -> Cow<'static, str> {
+pub fn algorithm_name(name: &str) -> &str {
     match name {
-        "SYMMETRIC_DEFAULT" => "SYMMETRIC_DEFAULT".into(),
-        "SM2_ENCRYPT" => "SM2PKE".into(),
-        "SM2DSA_SM3" => "SM2DSA".into(),
-        other => other.to_owned().into(),
+        "SM2_ENCRYPT" => "SM2PKE",
+        "SM2DSA_SM3" => "SM2DSA",
+        other => other,
     }
 }
 

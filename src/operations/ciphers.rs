@@ -460,7 +460,7 @@ fn tell(cx: &mut Context, algorithm: &str, binding: &Binding) {
     asked.pairs = binding.pairs();
     asked.tell(
         Fact::EncryptionAlgorithm,
-        policies::algorithm_name(algorithm),
+        policies::algorithm_name(algorithm).to_owned(),
     );
 }
 

@@ -16,6 +16,7 @@ on_both!(
     key_pairs_open,
     random_bytes,
     rsa_takes_what_fits,
+    sm2_in_the_words_of_this_dialect,
     signatures_hold_or_are_errors,
     authentication_codes_hold_or_are_errors,
     both_sides_agree,
@@ -388,6 +389,61 @@ async fn rsa_takes_what_fits(db: Db) {
     });
     server
         .aws("Encrypt", body)
+        .await
+        .aws_refused("ValidationException");
+    server.stop().await;
+}
+
+/// AWS has names of its own for what Huawei calls SM2_ENCRYPT and SM2DSA_SM3.
+async fn sm2_in_the_words_of_this_dialect(db: Db) {
+    let server = TestServer::start(db).await;
+    let sealing = json!({ "KeySpec": "SM2", "KeyUsage": "ENCRYPT_DECRYPT" });
+    let signing = json!({ "KeySpec": "SM2", "KeyUsage": "SIGN_VERIFY" });
+    for (members, list, name) in [
+        (&sealing, "EncryptionAlgorithms", "SM2PKE"),
+        (&signing, "SigningAlgorithms", "SM2DSA"),
+    ] {
+        let made = server.aws("CreateKey", members.clone()).await.ok(200)["KeyMetadata"].clone();
+        assert_eq!(made[list], json!([name]));
+        let named = json!({ "KeyId": made["KeyId"] });
+        let public = server.aws("GetPublicKey", named).await.ok(200);
+        assert_eq!(public[list], json!([name]));
+    }
+    let key = server.aws_key(sealing).await;
+    let algorithm = "SM2PKE";
+    let body = json!({ "KeyId": key, "Plaintext": "eA==", "EncryptionAlgorithm": algorithm });
+    let sealed = server.aws("Encrypt", body).await.ok(200);
+    assert_eq!(sealed["EncryptionAlgorithm"], algorithm);
+    let blob = &sealed["CiphertextBlob"];
+    let body = json!({ "KeyId": key, "CiphertextBlob": blob, "EncryptionAlgorithm": algorithm });
+    let opened = server.aws("Decrypt", body).await.ok(200);
+    assert_eq!(
+        (&opened["Plaintext"], &opened["EncryptionAlgorithm"]),
+        (&json!("eA=="), &json!(algorithm))
+    );
+    let body = json!({
+        "CiphertextBlob": blob, "SourceKeyId": key, "SourceEncryptionAlgorithm": algorithm,
+        "DestinationKeyId": key, "DestinationEncryptionAlgorithm": algorithm,
+    });
+    let moved = server.aws("ReEncrypt", body).await.ok(200);
+    for side in [
+        "SourceEncryptionAlgorithm",
+        "DestinationEncryptionAlgorithm",
+    ] {
+        assert_eq!(moved[side], algorithm);
+    }
+    let key = server.aws_key(signing).await;
+    let algorithm = "SM2DSA";
+    let mut body = json!({ "KeyId": key, "Message": "eA==", "SigningAlgorithm": algorithm });
+    let signed = server.aws("Sign", body.clone()).await.ok(200);
+    assert_eq!(signed["SigningAlgorithm"], algorithm);
+    body["Signature"] = signed["Signature"].clone();
+    let verified = server.aws("Verify", body).await.ok(200);
+    assert_eq!(verified["SigningAlgorithm"], algorithm);
+    // The other dialect's names are none here.
+    let body = json!({ "KeyId": key, "Message": "eA==", "SigningAlgorithm": "SM2DSA_SM3" });
+    server
+        .aws("Sign", body)
         .await
         .aws_refused("ValidationException");
     server.stop().await;

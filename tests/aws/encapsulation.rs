@@ -261,7 +261,7 @@ async fn what_the_two_calls_refuse(db: Db) {
             ("KeyId", json!("nonsense"), not_found),
             ("KeyId", json!("alias/none"), not_found),
             ("KeyId", json!(id.to_uppercase()), not_found),
-            ("KeyId", json!("arn:aws:s3:::x"), "InvalidArnException"),
+            ("KeyId", json!("arn:aws:s3:::x"), "NotFoundException"),
             ("KeyId", json!(key.replace(HOME, "region-2")), not_found),
             ("EncapsulationAlgorithm", Value::Null, validation),
             ("EncapsulationAlgorithm", json!(""), validation),
