@@ -1,5 +1,5 @@
 //! The real clients, unchanged, against a kmsd of their own. What each does stands in
-//! `tests/clients/*.py`.
+//! `tests/clients/*.py` and `*.js`.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -39,6 +39,21 @@ fn awss_sdk_on_sqlite() {
 #[test]
 fn awss_sdk_on_postgres() {
     against_dev("boto3_suite.py", Db::Postgres);
+}
+
+#[test]
+fn awss_javascript_sdk_on_sqlite() {
+    against_dev("aws_sdk.js", Db::Sqlite);
+}
+
+#[test]
+fn awss_javascript_sdk_on_postgres() {
+    against_dev("aws_sdk.js", Db::Postgres);
+}
+
+#[test]
+fn awss_javascript_sdk_at_a_limit() {
+    against_a_limit("aws_sdk_throttled.js");
 }
 
 #[test]
@@ -156,6 +171,46 @@ async fn against_an_hsm(suite: &'static str, db: Db) {
     all.stop().await;
 }
 
+/// A kmsd as it is served, that lets a project make one call in a second.
+fn against_a_limit(suite: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("kmsd.toml");
+    let data = folder.path().join("data");
+    let text = format!(
+        r#"
+        listen = "127.0.0.1:0"
+        operators_listen = "off"
+        data_dir = "{}"
+        limits.calls_per_second = 1
+        "#,
+        data.display(),
+    );
+    std::fs::write(&file, text).unwrap();
+    make_private(&file);
+    let command = || {
+        let mut command = kmsd();
+        command.arg("--config").arg(&file);
+        command
+    };
+    let mut kmsd = Process::start(command().stderr(Stdio::null()));
+    let told = kmsd.lines_until("  address ");
+    let address = told.last().unwrap().split_whitespace().last().unwrap();
+    let add = "iam --json access-key add --user admin --project home-region-1 --domain kmsd";
+    let (succeeded, made) = process::run(command().args(add.split(' ')));
+    assert!(succeeded, "{made}");
+    let made: serde_json::Value = serde_json::from_str(&made).unwrap();
+    let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+    let settings = [
+        ("AWS_ENDPOINT_URL_KMS", address.to_owned()),
+        ("AWS_REGION", "home-region-1".to_owned()),
+        ("AWS_ACCESS_KEY_ID", text(&made["access_key"])),
+        ("AWS_SECRET_ACCESS_KEY", text(&made["secret_key"])),
+    ]
+    .map(|(name, value)| (name.to_owned(), value));
+    drive(suite, &settings);
+    assert_eq!(kmsd.terminate(), Some(0), "kmsd stops in order");
+}
+
 /// A kmsd that trusts a real Keystone, whose answers it believes for so many seconds.
 fn against_keystone(tokens: &str, cache_seconds: u32) {
     let mut keystone = Command::new(python());
@@ -215,12 +270,22 @@ fn drive(suite: &str, settings: &[(String, String)]) {
 }
 
 fn drive_with(suite: &str, arguments: &[&str], settings: &[(String, String)]) -> String {
-    let mut command = Command::new(python());
+    let mut command = if Path::new(suite)
+        .extension()
+        .is_some_and(|kind| kind == "js")
+    {
+        let mut node = Command::new("node");
+        node.env("NODE_PATH", installed("KMSD_TEST_NODE_MODULES"));
+        node
+    } else {
+        let mut python = Command::new(python());
+        python.env("PYTHONDONTWRITEBYTECODE", "1");
+        python
+    };
     command
         .arg(clients().join(suite))
         .args(arguments)
-        .envs(settings.iter().map(|(name, value)| (name, value)))
-        .env("PYTHONDONTWRITEBYTECODE", "1");
+        .envs(settings.iter().map(|(name, value)| (name, value)));
     let (succeeded, said) = process::run(&mut command);
     println!("{said}");
     assert!(succeeded, "{suite} failed:\n{said}");
@@ -238,7 +303,12 @@ fn clients() -> PathBuf {
 
 /// The Python that has the clients.
 fn python() -> String {
-    std::env::var("KMSD_TEST_PYTHON").unwrap_or_else(|_| {
-        panic!("the clients are driven by KMSD_TEST_PYTHON: run scripts/test, which installs them")
+    installed("KMSD_TEST_PYTHON")
+}
+
+/// Where scripts/test has put what drives the clients.
+fn installed(name: &str) -> String {
+    std::env::var(name).unwrap_or_else(|_| {
+        panic!("the clients are driven by {name}: run scripts/test, which installs them")
     })
 }
