@@ -56,6 +56,17 @@ fn awss_javascript_sdk_at_a_limit() {
     against_a_limit("aws_sdk_throttled.js");
 }
 
+/// boto3 and Huawei's SDK on the same keys.
+#[test]
+fn both_vendors_sdks_on_sqlite() {
+    against_dev("both_sdks.py", Db::Sqlite);
+}
+
+#[test]
+fn both_vendors_sdks_on_postgres() {
+    against_dev("both_sdks.py", Db::Postgres);
+}
+
 #[test]
 fn the_openstack_command_line() {
     against_dev("openstack_cli.py", Db::Sqlite);
