@@ -366,6 +366,15 @@ fn tell(error: &Error, action: Option<Action>, subject: &Subject) -> Told {
     }
 }
 
+/// The type of error that a cell of the table of states becomes; `None` where it is success.
+pub(super) fn state_kind(action: Action, verdict: Verdict) -> Option<&'static str> {
+    let error = Error::WrongState(action, verdict);
+    match verdict {
+        Verdict::Allow | Verdict::AlreadyThere => None,
+        _ => Some(tell(&error, Some(action), &Subject::default()).kind),
+    }
+}
+
 /// The contract's table of operation by state (section 3.1), where the cell is an error.
 fn wrong_state(verdict: Verdict, arn: &str) -> Told {
     let (kind, text) = match verdict {

@@ -607,6 +607,27 @@ def reference(browser):
             expect(live).to_contain_text("200")
             done("the reference tries calls out with one's token")
         visit.leave()
+    for dark in (False, True):
+        visit = Visit(browser, dark=dark)
+        page = visit.page
+        page.goto(f"{BASE}/docs")
+        page.get_by_role("link", name="AWS KMS").click()
+        page.get_by_role("heading", name=re.compile("^[0-9]+ operations$")).wait_for()
+        page.get_by_label("Search by name, member or error").fill("PendingWindowInDays")
+        expect(page.locator("details:visible")).to_have_count(1)
+        page.locator("summary").filter(has_text="ScheduleKeyDeletion").click()
+        members = page.get_by_role("region", name="Members of a request for ScheduleKeyDeletion")
+        expect(members).to_contain_text("KeyId required")
+        expect(members).to_contain_text("1 to 2048 characters")
+        page.get_by_label("Search by name, member or error").fill("")
+        page.goto(f"{BASE}/docs/aws#CancelKeyDeletion")
+        states = page.get_by_role("region", name="CancelKeyDeletion by state of the key")
+        expect(states.get_by_role("row").filter(has_text="PendingDeletion")).to_contain_text("yes")
+        expect(states.get_by_role("row").filter(has_text="Disabled")).to_contain_text("KMSInvalidStateException")
+        visit.accessible("the description of AWS's operations")
+        visit.shot("docs-aws")
+        visit.leave()
+    done("AWS's operations are described")
     types = [requests.get(f"{BASE}/openapi.{kind}", timeout=10).headers["Content-Type"] for kind in ("yaml", "json")]
     check("the description is served twice", types, ["application/yaml", "application/json"])
 
