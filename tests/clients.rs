@@ -4,6 +4,10 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use kmsd::model::identity::Role;
+use kmsd::model::ids::DisplayName;
+use kmsd::operations::identity::manage;
+
 use crate::huawei::keystores;
 use crate::support::calls::{CLUSTER, CLUSTER_CA};
 use crate::support::imports::{FIRST, unbase64};
@@ -92,6 +96,25 @@ fn the_console_in_a_browser() {
     against_dev("console.py", Db::Sqlite);
 }
 
+/// A user of two projects, one of which has a keystore.
+#[test]
+fn the_console_with_keystores_and_projects() {
+    run(async {
+        let all = keystores::fixture(Db::Sqlite).await;
+        let (kms, account) = (&all.server.kms, &all.server.account);
+        let second = DisplayName::parse("second").unwrap();
+        manage::add_project(kms, &account.domain, second, None, None)
+            .await
+            .unwrap();
+        let role = Role::TenantAdministrator;
+        manage::set_role(kms, &account.domain, &account.user, "second", role, true)
+            .await
+            .unwrap();
+        drive_with_an_hsm("console_places.py", &all).await;
+        all.stop().await;
+    });
+}
+
 #[test]
 fn a_real_keystone_with_fernet_tokens() {
     against_keystone("fernet", 0);
@@ -168,18 +191,28 @@ fn dev(db: Db, arguments: &[&str]) -> (Process, Vec<(String, String)>) {
 /// A kmsd with a PKCS#11 token.
 async fn against_an_hsm(suite: &'static str, db: Db) {
     let all = keystores::fixture(db).await;
+    drive_with_an_hsm(suite, &all).await;
+    all.stop().await;
+}
+
+async fn drive_with_an_hsm(suite: &'static str, all: &keystores::Fixture) {
+    let account = &all.server.account;
     let settings = [
         ("KMS_ENDPOINT", all.server.url("")),
-        ("KMS_PROJECT_ID", all.server.account.project.id.to_string()),
+        ("KMS_PROJECT_ID", account.project.id.to_string()),
         ("KMS_TOKEN", all.server.token.clone()),
         ("KMS_HSM_CLUSTER", keystores::HSM.to_owned()),
         ("KMS_HSM_CLUSTER_2", CLUSTER.to_owned()),
         ("KMS_HSM_CA", CLUSTER_CA.to_owned()),
+        ("IAM_DOMAIN", account.domain.clone()),
+        ("IAM_USER", account.user.clone()),
+        ("IAM_PASSWORD", account.password.clone()),
+        ("IAM_PROJECT", account.project.name.to_string()),
+        ("IAM_PROJECT_2", "second".to_owned()),
     ]
     .map(|(name, value)| (name.to_owned(), value));
     let driven = actix_web::rt::task::spawn_blocking(move || drive(suite, &settings));
     driven.await.unwrap();
-    all.stop().await;
 }
 
 /// A kmsd as it is served, that lets a project make one call in a second.

@@ -153,8 +153,15 @@ export async function learn() {
 export async function keystores() {
   if (!serves("/v1.0/{project_id}/keystores", "get")) return [];
   const answer = await call("GET", `/v1.0/${project()}/keystores?limit=100`);
+  for (const { keystore_id: id, keystore_alias: name } of answer.keystores) keystoreNames.set(id, name);
   return answer.keystores.filter((keystore) => keystore.keystore_type !== "DEFAULT");
 }
+
+// The keystore that is always there has the id 0.
+const keystoreNames = new Map([["0", "Built-in"]]);
+
+/** What a keystore is called, as far as it was read; else its id. */
+export const keystoreName = (id) => keystoreNames.get(id) ?? id;
 
 /** Whether the server has an operation: its path below `kms/`, its method in small letters. */
 export const offers = (path, method = "post") => serves(`/v1.0/{project_id}/kms/${path}`, method);

@@ -1,14 +1,14 @@
 // The list of keys: filters, order, selection, pages. Custom Keys and Default Keys are the same
 // page; the latter is read-only.
 
-import { offers } from "./api.js";
+import { keystoreName, offers } from "./api.js";
 import { batch } from "./batch.js";
 import { createKey } from "./create.js";
 import { choice, dialogIsOpen, fill, focusOn, h, keepingFocus, newId, refusal, select } from "./dom.js";
 import { deleteMaterial, importMaterial } from "./import.js";
 import { describe, filtered, keysWithTag, sorted, tagsInUse } from "./keys.js";
 import { ACTIONS, isExternal, isSymmetric, misfit, SPECS } from "./rules.js";
-import { count, keysWords, left, moment, keystoreWords, originWords, ORIGINS, STATES, stateWords, timeOfDay, usageWords, USAGES } from "./words.js";
+import { count, keysWords, left, moment, originWords, ORIGINS, STATES, stateWords, timeOfDay, usageWords, USAGES } from "./words.js";
 
 /** Seconds between two looks; rarer when there is much to read. */
 const EVERY = 30;
@@ -89,6 +89,9 @@ export function listPage(keys, view) {
   const empty = h("div", { class: "empty", hidden: true });
   const bar = h("div", { class: "bar", role: "group", "aria-label": "Actions on the selected keys" });
   const pages = h("nav", { class: "pages", "aria-label": "Pages of keys" });
+  // Other dialects make kinds of keys that this one only shows: whatever is there can be looked for.
+  const kinds = new Set(Object.keys(SPECS));
+  let kindSelect = null;
   let shown = [];
   let fit = [];
 
@@ -149,7 +152,7 @@ export function listPage(keys, view) {
     return h("search", { class: "filters", "aria-label": "Filters" },
       text,
       !readOnly && pick("state", "Status", same),
-      pick("spec", "Algorithm", Object.keys(SPECS).map((spec) => [spec, spec])),
+      kindSelect = pick("spec", "Algorithm", [...kinds].map((spec) => [spec, spec])),
       pick("usage", "Usage", Object.entries(USAGES)),
       !readOnly && pick("origin", "Origin", Object.entries(ORIGINS)),
       h("div", { class: "inline dates" }, date("from", "Created from"), date("to", "to")),
@@ -165,6 +168,12 @@ export function listPage(keys, view) {
           filters.querySelector("input").focus();
         },
       }, "Clear filters"));
+  }
+
+  function offerKinds() {
+    const more = new Set(keys.all().map((key) => key.key_spec).filter((spec) => !kinds.has(spec)));
+    for (const spec of more) kinds.add(spec);
+    kindSelect.append(...[...more].map((spec) => h("option", { value: spec }, spec)));
   }
 
   function tagFilter() {
@@ -197,6 +206,7 @@ export function listPage(keys, view) {
 
   function render() {
     keepingFocus(() => {
+      offerKinds();
       fit = sorted(filtered(keys.all(), view.filter), view.order);
       if (keys.complete) for (const id of view.selected) if (!keys.get(id)) view.selected.delete(id);
       const last = Math.max(0, Math.ceil(fit.length / view.rows) - 1);
@@ -265,7 +275,7 @@ export function listPage(keys, view) {
       created: () => moment(key.creation_date),
       description: () => key.key_description || "–",
       region: () => key.realm,
-      keystore: () => keystoreWords(key.keystore_id),
+      keystore: () => keystoreName(key.keystore_id),
       enterprise: () => (key.sys_enterprise_project_id === "0" ? "default" : key.sys_enterprise_project_id),
     };
     return h("tr", { role: "row", class: ticked && "ticked" },
