@@ -110,7 +110,16 @@ fn the_console_with_keystores_and_projects() {
         manage::set_role(kms, &account.domain, &account.user, "second", role, true)
             .await
             .unwrap();
-        drive_with_an_hsm("console_places.py", &all).await;
+        let reader = Some(Role::KmsReadOnlyPolicy);
+        let reader = all.server.token_with_role("reader", reader).await;
+        let more = [
+            ("IAM_PROJECT_2", "second".to_owned()),
+            ("IAM_DOMAIN_READER", reader.domain),
+            ("IAM_USER_READER", reader.user),
+            ("IAM_PASSWORD_READER", reader.password),
+            ("IAM_PROJECT_READER", reader.project.name.to_string()),
+        ];
+        drive_with_an_hsm("console_places.py", &all, &more).await;
         all.stop().await;
     });
 }
@@ -191,11 +200,15 @@ fn dev(db: Db, arguments: &[&str]) -> (Process, Vec<(String, String)>) {
 /// A kmsd with a PKCS#11 token.
 async fn against_an_hsm(suite: &'static str, db: Db) {
     let all = keystores::fixture(db).await;
-    drive_with_an_hsm(suite, &all).await;
+    drive_with_an_hsm(suite, &all, &[]).await;
     all.stop().await;
 }
 
-async fn drive_with_an_hsm(suite: &'static str, all: &keystores::Fixture) {
+async fn drive_with_an_hsm(
+    suite: &'static str,
+    all: &keystores::Fixture,
+    more: &[(&'static str, String)],
+) {
     let account = &all.server.account;
     let settings = [
         ("KMS_ENDPOINT", all.server.url("")),
@@ -208,9 +221,12 @@ async fn drive_with_an_hsm(suite: &'static str, all: &keystores::Fixture) {
         ("IAM_USER", account.user.clone()),
         ("IAM_PASSWORD", account.password.clone()),
         ("IAM_PROJECT", account.project.name.to_string()),
-        ("IAM_PROJECT_2", "second".to_owned()),
-    ]
-    .map(|(name, value)| (name.to_owned(), value));
+    ];
+    let settings: Vec<_> = settings
+        .iter()
+        .chain(more)
+        .map(|(name, value)| ((*name).to_owned(), value.clone()))
+        .collect();
     let driven = actix_web::rt::task::spawn_blocking(move || drive(suite, &settings));
     driven.await.unwrap();
 }

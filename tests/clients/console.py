@@ -327,6 +327,64 @@ def expiry(browser):
     visit.leave()
 
 
+def expiry_in_a_batch(browser):
+    """Several calls find at once that the session has ended: one asks, and all go on."""
+    names = [f"late-{n}" for n in range(6)]
+    keys = [create(name) for name in names]
+    visit = Visit(browser)
+    page = visit.sign_in()
+    visit.select(*names)
+    requests.delete(f"{BASE}/v3/auth/tokens", timeout=10,
+                    headers={"X-Auth-Token": visit.token, "X-Subject-Token": visit.token})
+    page.get_by_role("button", name="Disable (6)").click()
+    page.get_by_role("dialog").get_by_role("checkbox").check()
+    page.get_by_role("dialog").get_by_role("button", name="Disable", exact=True).click()
+    again = page.get_by_role("dialog", name="Your session has ended")
+    again.get_by_label("Password").fill(setting("IAM_PASSWORD"))
+    expect(again).to_have_count(1)
+    again.get_by_role("button", name="Sign in and go on").click()
+    expect(page.get_by_text("6 of 6 keys done.")).to_be_visible()
+    page.get_by_role("button", name="Close").click()
+    check("all of the batch was done", states(*keys), ["3"] * 6)
+    visit.leave()
+
+
+def when_the_server_fails(browser):
+    """What could not be read is told where it was asked for, and stays there until it can be."""
+    visit = Visit(browser)
+    page = visit.page
+    broken = '{"error": {"error_code": "KMS.0102", "error_msg": "not right now"}}'
+
+    def refuse(pattern):
+        page.route(pattern, lambda route: route.fulfill(status=503, content_type="application/json", body=broken))
+
+    tags, lists = re.compile("/kms/tags$"), re.compile("/kms/list-keys$")
+    refuse(tags)
+    visit.sign_in()
+    alert = page.get_by_role("alert")
+    expect(alert).to_contain_text("KMS.0102 not right now")
+    visit.row("alpha").wait_for()
+    page.get_by_label("Search by name or ID").fill("alpha")
+    expect(alert).to_contain_text("KMS.0102")
+    page.get_by_role("button", name="Clear filters").click()
+    page.unroute(tags)
+    page.get_by_role("button", name="Clear filters").click()
+    expect(alert).to_have_count(0)
+    refuse(lists)
+    page.get_by_role("button", name="Refresh").click()
+    expect(alert).to_contain_text("KMS.0102 not right now")
+    check("what was read is still shown", visit.row("alpha").count(), 1)
+    page.unroute(lists)
+    page.route(lists, lambda route: route.abort())
+    page.get_by_role("button", name="Refresh").click()
+    expect(alert).to_contain_text("The server does not answer")
+    page.unroute(lists)
+    page.get_by_role("button", name="Refresh").click()
+    expect(alert).to_have_count(0)
+    done("faults of the server are told, and forgotten when they are over")
+    visit.leave()
+
+
 def offered(path, method="post"):
     """Whether the server has an operation, as its own description says."""
     paths = requests.get(f"{BASE}/openapi.json", timeout=10).json()["paths"]
@@ -714,4 +772,4 @@ def run(*parts):
 
 if __name__ == "__main__":
     run(signing_in, creating, deleting_and_cancelling, failing_and_trying_again, filtering, kinds_of_others,
-        expiry, granting, tagging, importing, rotating, by_keyboard, appearance, reference, many_keys)
+        expiry, expiry_in_a_batch, when_the_server_fails, granting, tagging, importing, rotating, by_keyboard, appearance, reference, many_keys)

@@ -55,7 +55,7 @@ def a_key_in_a_keystore(browser):
     done("a key is made in a keystore, and used there")
     page.get_by_role("tab", name="Rotation").click()
     page.locator("#panel").get_by_text("Loading").wait_for(state="detached")
-    visit.shot("keystore-rotation")
+    expect(page.locator("#panel")).to_contain_text("and keeps itself, can be rotated")
     visit.leave()
 
 
@@ -68,7 +68,12 @@ def two_projects(browser):
     visit.select("in-hsm")
     page.get_by_label("Search by name or ID").fill("in")
     before = visit.token
+    # The session has ended meanwhile: one signs in, and is where one wanted to be.
+    requests.delete(f"{BASE}/v3/auth/tokens", headers={"X-Auth-Token": before, "X-Subject-Token": before}, timeout=10)
     choose.select_option(second)
+    again = page.get_by_role("dialog", name="Your session has ended")
+    again.get_by_label("Password").fill(setting("IAM_PASSWORD"))
+    again.get_by_role("button", name="Sign in and go on").click()
     expect(page.get_by_role("heading", name="No keys yet")).to_be_visible()
     check("nothing of the other project stays", page.get_by_label("Search by name or ID").input_value(), "")
     expect(page.get_by_text("You are now in")).to_contain_text(second)
@@ -93,4 +98,33 @@ def two_projects(browser):
     visit.leave()
 
 
-run(a_key_in_a_keystore, two_projects)
+def a_reader(browser):
+    """Who may only read sees everything, and is told of each refusal where it happened."""
+    visit = Visit(browser)
+    page = visit.sign_in(suffix="_READER")
+    visit.row("in-hsm").wait_for()
+    page.get_by_role("button", name="Create key").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Name").fill("not-mine")
+    dialog.get_by_role("button", name="Create key").click()
+    expect(dialog.get_by_role("alert")).to_contain_text("KMS.0307")
+    page.keyboard.press("Escape")
+    visit.select("in-hsm")
+    page.get_by_role("button", name="Disable (1)").click()
+    dialog.get_by_role("checkbox").check()
+    dialog.get_by_role("button", name="Disable", exact=True).click()
+    expect(dialog.get_by_text("0 of 1 key done, 1 failed.")).to_be_visible()
+    expect(dialog.get_by_role("listitem")).to_contain_text("KMS.0307")
+    dialog.get_by_role("button", name="Close").click()
+    page.get_by_role("link", name="in-hsm").click()
+    page.get_by_label("Plaintext").fill("x")
+    page.get_by_role("button", name="Encrypt", exact=True).click()
+    expect(page.get_by_role("alert")).to_contain_text("KMS.0307")
+    for tab in page.get_by_role("tab").all()[1:]:
+        tab.click()
+        page.locator("#panel").get_by_text("Loading").wait_for(state="detached")
+        check(f"a reader reads {tab.inner_text()}", page.get_by_role("alert").count(), 0)
+    visit.leave()
+
+
+run(a_key_in_a_keystore, two_projects, a_reader)

@@ -85,12 +85,10 @@ export function signIn({ user, password, domain, project }) {
 }
 
 /** Exchanges the token for one of another project. */
-export function switchProject(id) {
-  return takeToken({
-    identity: { methods: ["token"], token: { id: token } },
-    scope: { project: { id } },
-  });
-}
+export const switchProject = (id) => inSession(() => takeToken({
+  identity: { methods: ["token"], token: { id: token } },
+  scope: { project: { id } },
+}));
 
 /** Ends the session, here and on the server. */
 export async function signOut() {
@@ -107,16 +105,23 @@ export async function signOut() {
   }
 }
 
-/** A call with the token. When the session has ended, it waits for a new one and goes on. */
-export async function call(method, path, body) {
+/** A call with the token. */
+export const call = (method, path, body) => inSession(async () =>
+  (await send(method, path, body, { "X-Auth-Token": token })).value);
+
+/** Does what needs a token. When the session has ended, it waits for a new one and does it again. */
+async function inSession(run) {
+  const used = token;
   try {
-    return (await send(method, path, body, { "X-Auth-Token": token })).value;
+    return await run();
   } catch (error) {
     if (error.status !== 401 || !signInAgain || !account) throw error;
-    // Calls that fail together ask together.
-    underWay ??= signInAgain(account, error).finally(() => { underWay = null; });
-    await underWay;
-    return (await send(method, path, body, { "X-Auth-Token": token })).value;
+    // Calls that fail together ask together, and who fails late finds that somebody has asked.
+    if (token === used) {
+      underWay ??= signInAgain(account, error).finally(() => { underWay = null; });
+      await underWay;
+    }
+    return run();
   }
 }
 

@@ -82,6 +82,7 @@ export function listPage(keys, view) {
   const status = h("p", { role: "status", class: "quiet" });
   const quota = h("p", { class: "quiet" });
   const fault = h("div", {});
+  const tagFault = h("div", {});
   const body = h("tbody", { role: "rowgroup" });
   const heads = h("tr", { role: "row" });
   const table = h("table", { role: "table", "aria-label": readOnly ? "Default keys" : "Custom keys" },
@@ -163,6 +164,7 @@ export function listPage(keys, view) {
         onclick: () => {
           view.filter = noFilter(readOnly);
           view.page = 0;
+          fill(tagFault);
           filters.replaceWith(filters = filterBar());
           render();
           filters.querySelector("input").focus();
@@ -191,16 +193,18 @@ export function listPage(keys, view) {
     const apply = async () => {
       try {
         filter.tagged = filter.tag === "" ? null : await keysWithTag(filter.tag, filter.value);
-        fill(fault);
+        fill(tagFault);
       } catch (error) {
-        fill(fault, refusal(error));
+        // Rather no key than keys that may not have the tag.
+        filter.tagged = new Set();
+        fill(tagFault, refusal(error));
       }
       view.page = 0;
       render();
     };
     tag.addEventListener("change", () => { filter.tag = tag.value; filter.value = ""; offer(); apply(); });
     value.addEventListener("change", () => { filter.value = value.value; apply(); });
-    tagsInUse().then((found) => { inUse = found; offer(); }, (error) => fill(fault, refusal(error)));
+    tagsInUse().then((found) => { inUse = found; offer(); }, (error) => fill(tagFault, refusal(error)));
     return [tag, value];
   }
 
@@ -391,7 +395,7 @@ export function listPage(keys, view) {
   keys.refresh();
   return {
     title: readOnly ? "Default keys" : "Custom keys",
-    element: h("main", { id: "main" }, head, filters, fault, !readOnly && bar, status,
+    element: h("main", { id: "main" }, head, filters, tagFault, fault, !readOnly && bar, status,
       h("div", { class: "table-frame" }, table, empty), pages),
     leave: () => {
       clearInterval(tick);
