@@ -657,6 +657,13 @@ def appearance(browser):
     page = visit.sign_in()
     visit.row("alpha").wait_for()
     visit.shot("narrow")
+    page.get_by_role("button", name="Name and ID").click()
+    names = page.locator(".cell-name a").all_inner_texts()
+    check("a narrow list can be sorted", names, sorted(names))
+    page.get_by_label("Select every key on this page").check()
+    expect(page.get_by_role("button", name=re.compile("^Disable \\("))).to_be_enabled()
+    page.get_by_role("button", name="Clear the selection").click()
+    visit.accessible("the list on a narrow screen")
     for place in ("list", "detail"):
         if place == "detail":
             page.get_by_role("link", name="orders-db").click()
