@@ -108,7 +108,6 @@ fn states(action: Action) -> Value {
 }
 
 /// What an operation does, in a sentence or two.
-#[expect(clippy::too_many_lines, reason = "one table")]
 fn does(operation: &str) -> &'static str {
     match operation {
         "CancelKeyDeletion" => {
