@@ -20,6 +20,7 @@ use crate::model::caller::Caller;
 use crate::model::error::{Error, Result};
 use crate::model::ids::Region;
 use crate::model::time::Timestamp;
+use crate::store::StoreError;
 
 /// A request as it arrived, whole: what is signed, what is parsed and what is carried out are the
 /// same bytes (threat model I-10).
@@ -220,7 +221,8 @@ pub async fn serve(
         };
         let ended = match decided {
             Ok(reply) => match cx.finish() {
-                Ok(outcome) => {
+                Ok(mut outcome) => {
+                    let beside = outcome.note.beside.take().map(|note| record(*note, "ok"));
                     // Should it not be kept, the record of that tells of the same key, unchanged;
                     // or of none, when the key was to be made.
                     let unkept = match outcome.note.revision {
@@ -232,7 +234,7 @@ pub async fn serve(
                     };
                     let record = record(outcome.note, "ok");
                     let kept = if outcome.writes.is_empty() {
-                        kms.store().record(record, kms.config().audit_uses).await
+                        keep(kms, record, beside).await
                     } else {
                         kms.commit(outcome.writes, record).await
                     };
@@ -270,6 +272,19 @@ pub async fn serve(
             Err(unrecorded) => Err(Error::from(unrecorded)),
         };
     }
+}
+
+/// Keeps the records of a call that changed nothing.
+async fn keep(
+    kms: &Kms,
+    record: Record,
+    beside: Option<Record>,
+) -> std::result::Result<(), StoreError> {
+    let durability = kms.config().audit_uses;
+    if let Some(beside) = beside {
+        kms.store().record(beside, durability).await?;
+    }
+    kms.store().record(record, durability).await
 }
 
 /// Records a refused credential, or the count of those that got no record of their own; answers

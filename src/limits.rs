@@ -42,6 +42,9 @@ pub const CACHED_CREDENTIALS: u64 = 10_000;
 /// Changes and records waiting for the database; beyond it the answer is 503 at once (I-49).
 pub const QUEUED_WRITES: usize = 4096;
 
+/// Calls that wait for their keys to be read; beyond it the answer is 503 at once (I-49).
+pub const QUEUED_READS: usize = 4096;
+
 /// How often a change is tried again after losing a race (architecture: read, decide, save).
 pub const CONFLICT_RETRIES: u32 = 5;
 
@@ -92,6 +95,9 @@ pub const OPEN_MATERIAL: u64 = 20_000;
 
 /// Bytes that one call encrypts (contract, section 7.3).
 pub const PLAINTEXT_BYTES: usize = 4096;
+
+/// Bytes of a signature to check; the longest that a key here makes (ML_DSA_87) has 4627.
+pub const SIGNATURE_BYTES: usize = 6144;
 
 /// Bytes of a data key (contract, section 7.3).
 pub const DATA_KEY_BYTES: u64 = 1024;

@@ -79,6 +79,8 @@ const WITHOUT_ROUTE: &[(Action, &str)] = &[
     (Action::GetResourcePolicy, "AWS's alone"),
     (Action::PutResourcePolicy, "AWS's alone"),
     (Action::ListResourcePolicies, "AWS's alone"),
+    (Action::Encapsulate, "AWS's alone"),
+    (Action::Decapsulate, "AWS's alone"),
     (Action::DestroyKey, "kmsd's own, when a day comes"),
     (Action::RotateKey, "kmsd's own, by plan"),
     (

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use kmsd::crypto::CryptoError;
 use kmsd::crypto::algorithm::MessageType;
 use kmsd::crypto::asymmetric::{
-    agree, decrypt, encrypt_with_public, kind_of_public, verify, verify_with_public,
+    agree, decapsulate, decrypt, encrypt_with_public, kind_of_public, verify, verify_with_public,
 };
 use kmsd::crypto::blob::{self, BoundContext, ContextKind, Header, Place};
 use kmsd::crypto::hash::sha256;
@@ -125,6 +125,13 @@ pub fn signatures(input: &[u8]) {
                 let max = pair.kind().max_plaintext(*algorithm);
                 assert!(max.is_none_or(|max| plaintext.expose().len() <= max));
             }
+        }
+        match decapsulate(pair, input) {
+            Ok(secret) => assert_eq!(secret.expose().len(), 32),
+            Err(error) => assert_eq!(
+                error == CryptoError::Unsupported,
+                !pair.kind().encapsulates()
+            ),
         }
     }
 }

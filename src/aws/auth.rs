@@ -130,17 +130,24 @@ impl Signature {
                 ))
             })
         };
-        let date = request.header(DATE)?.ok_or_else(|| {
-            incomplete(
-                "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header.",
-            )
-        })?;
+        let date = match (request.header(DATE)?, request.header("date")?) {
+            (Some(date), _) => date.to_owned(),
+            // Signed in the form of the other, whichever form it is sent in.
+            (None, Some(date)) => {
+                Timestamp::parse_http(date).map_or_else(|| date.to_owned(), Timestamp::iso_basic)
+            }
+            (None, None) => {
+                return Err(incomplete(
+                    "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header.",
+                ));
+            }
+        };
         Self::with_scope(
             &part(credential, "Credential")?,
             Self {
                 signed_headers: part(names, "SignedHeaders")?,
                 signature: part(signature, "Signature")?,
-                date: date.to_owned(),
+                date,
                 presigned: None,
                 session_token: request
                     .header("x-amz-security-token")?
@@ -261,7 +268,7 @@ async fn check(
         return Err(bad("Credential should be scoped to a valid region."));
     }
     let names = signed_names(&signature.signed_headers)?;
-    check_names(request, &names)?;
+    check_names(request, signature, &names)?;
     let (to_sign, derivation) = string_to_sign(request, signature, &names)?;
     identity::check_signature(
         kms,
@@ -333,8 +340,14 @@ fn check_time(
     Ok(())
 }
 
-/// What must be signed: the host, and every header that says what is to be done (I-12).
-fn check_names(request: &Request, names: &[&str]) -> Result<()> {
+/// What must be signed: the host, the date, and every header that says what is to be done (I-12).
+fn check_names(request: &Request, signature: &Signature, names: &[&str]) -> Result<()> {
+    let is_dated = signature.presigned.is_some() || request.headers.contains_key(DATE);
+    if !is_dated && !names.contains(&"date") {
+        return Err(Error::BadSignature(
+            "date says when it was signed and must be among SignedHeaders".into(),
+        ));
+    }
     if !names.contains(&"host") {
         return Err(Error::BadSignature(
             "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.".into(),

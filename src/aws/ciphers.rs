@@ -443,6 +443,9 @@ async fn pair(cx: &mut Context, request: &Request, operation: &str, shown: bool)
         "ECC_NIST_P521" => PairKind::P521,
         "ECC_SECG_P256K1" => PairKind::Secp256k1,
         "ECC_NIST_EDWARDS25519" => PairKind::Ed25519,
+        "ML_KEM_512" => PairKind::MlKem512,
+        "ML_KEM_768" => PairKind::MlKem768,
+        "ML_KEM_1024" => PairKind::MlKem1024,
         "SM2" => PairKind::Sm2,
         _ => return Err(Error::SpecNotOffered("of that key pair")),
     };

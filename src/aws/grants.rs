@@ -210,6 +210,7 @@ fn fits(key: &Key, operation: GrantOperation) -> bool {
         GetPublicKey => key.spec.family() == Family::Asymmetric,
         GenerateMac | VerifyMac => key.usage == KeyUsage::GenerateVerifyMac,
         DeriveSharedSecret => key.usage == KeyUsage::KeyAgreement,
+        Encapsulate | Decapsulate => key.usage == KeyUsage::EncapsulateDecapsulate,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::encapsulation::ML_KEM;
 use super::naming::{KeyName, arn_of};
 use super::paging::{self, Turn};
 use super::tags::{Tag, given};
@@ -27,6 +28,24 @@ const DEFAULT_WINDOW: u32 = 30;
 const WINDOW: std::ops::RangeInclusive<u32> = 7..=30;
 /// The spec of a key when nobody says.
 const SYMMETRIC_DEFAULT: &str = "SYMMETRIC_DEFAULT";
+/// Of which specs material may be imported: of every one (contract, section 11.7) but those whose
+/// private keys the vendor's documents give no form to be imported in.
+const IMPORTABLE: &[KeySpec] = &[
+    KeySpec::Aes256,
+    KeySpec::Rsa2048,
+    KeySpec::Rsa3072,
+    KeySpec::Rsa4096,
+    KeySpec::EcP256,
+    KeySpec::EcP384,
+    KeySpec::EcP521,
+    KeySpec::Secp256k1,
+    KeySpec::Sm2,
+    KeySpec::Ed25519,
+    KeySpec::Hmac224,
+    KeySpec::Hmac256,
+    KeySpec::Hmac384,
+    KeySpec::Hmac512,
+];
 /// How many keys a page has when nobody says.
 const PAGE: u32 = 100;
 /// What its markers are good for.
@@ -111,6 +130,8 @@ pub struct KeyMetadata {
     mac_algorithms: Option<Vec<&'static str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     key_agreement_algorithms: Option<Vec<&'static str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    encapsulation_algorithms: Option<Vec<&'static str>>,
     multi_region: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     multi_region_configuration: Option<MultiRegionConfiguration>,
@@ -285,8 +306,7 @@ pub async fn create(cx: &mut Context, request: &Request) -> Result<Reply> {
         spec,
         usage,
         origin,
-        // Of every spec (contract, section 11.7).
-        importable: &KeySpec::ALL,
+        importable: IMPORTABLE,
         description: asked.description.unwrap_or_default(),
         enterprise_project: "0".into(),
         keystore,
@@ -496,6 +516,7 @@ pub async fn metadata(cx: &Context, key: &Key, material_id: Option<String>) -> R
                 .collect(),
         ),
         key_agreement_algorithms: names(KeyUsage::KeyAgreement, vec!["ECDH"]),
+        encapsulation_algorithms: names(KeyUsage::EncapsulateDecapsulate, vec![ML_KEM]),
         multi_region: key.primary_region.is_some(),
         multi_region_configuration: configuration(cx, key).await?,
         pending_deletion_window_in_days: key.state.replica_wait(),

@@ -5,6 +5,7 @@
 pub mod aliases;
 pub mod auth;
 pub mod ciphers;
+pub mod encapsulation;
 pub mod error;
 pub mod grants;
 pub mod keys;

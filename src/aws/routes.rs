@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use super::error::{Subject, render};
 use super::{
-    aliases, auth, ciphers, grants, keys, keystores, materials, policies, regions, rotation,
-    signatures, tags,
+    aliases, auth, ciphers, encapsulation, grants, keys, keystores, materials, policies, regions,
+    rotation, signatures, tags,
 };
 use crate::dialect::{Call, Handler, Reply, Request, handler, serve};
 use crate::kms::Kms;
@@ -75,6 +75,8 @@ pub fn table() -> Vec<Operation> {
             ciphers::generate_pair_without_plaintext;
         "GenerateRandom" GenerateRandom ciphers::random;
         "DeriveSharedSecret" DeriveSharedSecret ciphers::derive_secret;
+        "Encapsulate" Encapsulate encapsulation::encapsulate;
+        "Decapsulate" Decapsulate encapsulation::decapsulate;
         "Sign" Sign signatures::sign;
         "Verify" Verify signatures::verify;
         "GetPublicKey" GetPublicKey signatures::public_key;

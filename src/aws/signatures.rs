@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::encapsulation::ML_KEM;
 use super::keys::spec_name;
 use super::naming::{KeyName, arn_of};
 use super::wire::{Blob, answer, decode, unless_dry};
@@ -88,6 +89,8 @@ struct PublicKey {
     signing_algorithms: Option<Vec<&'static str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     key_agreement_algorithms: Option<Vec<&'static str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    encapsulation_algorithms: Option<Vec<&'static str>>,
 }
 
 #[derive(Serialize)]
@@ -111,13 +114,24 @@ fn signing_algorithm(name: &str) -> Result<SigningAlgorithm> {
     SigningAlgorithm::from_name(name).ok_or(Error::SpecNotOffered("of that signing algorithm"))
 }
 
-fn message_type(named: Option<&str>) -> Result<MessageType> {
-    match named {
-        None | Some("RAW") => Ok(MessageType::Raw),
-        Some("DIGEST") => Ok(MessageType::Digest),
-        Some(other) => Err(Error::Constraint(format!(
-            "MessageType {other} goes with ML-DSA keys only"
+/// What the message is to the algorithm that is named with it.
+fn message_type(named: Option<&str>, algorithm: SigningAlgorithm) -> Result<MessageType> {
+    let kind = match named {
+        Some("DIGEST") => MessageType::Digest,
+        Some("EXTERNAL_MU") => MessageType::ExternalMu,
+        _ => MessageType::Raw,
+    };
+    match (algorithm, kind) {
+        (SigningAlgorithm::MlDsa, MessageType::Digest) => Err(Error::Constraint(
+            "MessageType DIGEST does not go with ML_DSA_SHAKE_256; send the message as RAW, or its \
+             representative as EXTERNAL_MU"
+                .into(),
+        )),
+        (other, MessageType::ExternalMu) if !other.takes(kind) => Err(Error::Constraint(format!(
+            "MessageType EXTERNAL_MU goes with ML_DSA_SHAKE_256 only, not with {}",
+            other.name()
         ))),
+        _ => Ok(kind),
     }
 }
 
@@ -128,8 +142,8 @@ fn mac_algorithm(name: &str) -> Result<MacAlgorithm> {
 /// `Sign`
 pub async fn sign(cx: &mut Context, request: &Request) -> Result<Reply> {
     let asked: Sign = decode(request, "Sign")?;
-    let kind = message_type(asked.message_type.as_deref())?;
     let algorithm = signing_algorithm(&asked.signing_algorithm)?;
+    let kind = message_type(asked.message_type.as_deref(), algorithm)?;
     let reference = asked.key_id.any(cx)?;
     let (key, signature) =
         signatures::sign(cx, &reference, algorithm, kind, &asked.message.0).await?;
@@ -145,8 +159,8 @@ pub async fn sign(cx: &mut Context, request: &Request) -> Result<Reply> {
 /// `Verify`: a signature that does not hold is an error here.
 pub async fn verify(cx: &mut Context, request: &Request) -> Result<Reply> {
     let asked: Verify = decode(request, "Verify")?;
-    let kind = message_type(asked.message_type.as_deref())?;
     let algorithm = signing_algorithm(&asked.signing_algorithm)?;
+    let kind = message_type(asked.message_type.as_deref(), algorithm)?;
     let reference = asked.key_id.any(cx)?;
     let (key, holds) = signatures::verify(
         cx,
@@ -195,6 +209,7 @@ pub async fn public_key(cx: &mut Context, request: &Request) -> Result<Reply> {
             kind.signing_algorithms().iter().map(|a| a.name()).collect(),
         ),
         key_agreement_algorithms: of(KeyUsage::KeyAgreement, vec!["ECDH"]),
+        encapsulation_algorithms: of(KeyUsage::EncapsulateDecapsulate, vec![ML_KEM]),
     })
 }
 

@@ -18,7 +18,8 @@ mod dev;
 mod health;
 mod iam;
 
-/// A key management service that you run yourself. It speaks Huawei Cloud's KMS REST API.
+/// A key management service that you run yourself. It speaks Huawei Cloud's KMS REST API and AWS
+/// KMS's JSON over the same keys.
 ///
 /// Without a command it serves. Settings come from flags, from environment variables (KMSD_LISTEN
 /// for listen, KMSD_LOG__FORMAT for format in the table log, DATABASE_URL for database_url) or from

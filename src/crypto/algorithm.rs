@@ -9,7 +9,13 @@ pub enum MessageType {
     Raw,
     /// Its digest, as long as the algorithm's hash gives it.
     Digest,
+    /// Its representative mu (FIPS 204, section 6.2), 64 bytes made of the message and the public
+    /// key: for ML-DSA only.
+    ExternalMu,
 }
+
+/// How long the representative of a message is under ML-DSA, whatever the parameters.
+const MU_BYTES: usize = 64;
 
 /// Implements the look-up between variants and names.
 macro_rules! names {
@@ -38,7 +44,7 @@ macro_rules! names {
 pub(super) use names;
 
 /// How to sign. RSA signatures are as long as the modulus, those of ECDSA and SM2 are the DER
-/// SEQUENCE of r and s, those of Ed25519 64 bytes.
+/// SEQUENCE of r and s, those of Ed25519 64 bytes, those of ML-DSA 2420, 3309 or 4627.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SigningAlgorithm {
     /// RSA PKCS#1 v1.5 (RFC 8017) with SHA-256.
@@ -65,11 +71,14 @@ pub enum SigningAlgorithm {
     Ed25519,
     /// Ed25519ph (RFC 8032), which signs SHA-512 digests.
     Ed25519ph,
+    /// ML-DSA (FIPS 204) with an empty context, which signs messages or their representatives,
+    /// never digests.
+    MlDsa,
 }
 
 names!(
     SigningAlgorithm,
-    12,
+    13,
     RsaPkcs1Sha256 = "RSASSA_PKCS1_V1_5_SHA_256",
     RsaPkcs1Sha384 = "RSASSA_PKCS1_V1_5_SHA_384",
     RsaPkcs1Sha512 = "RSASSA_PKCS1_V1_5_SHA_512",
@@ -82,10 +91,11 @@ names!(
     Sm2Sm3 = "SM2DSA_SM3",
     Ed25519 = "ED25519_SHA_512",
     Ed25519ph = "ED25519_PH_SHA_512",
+    MlDsa = "ML_DSA_SHAKE_256",
 );
 
 impl SigningAlgorithm {
-    /// The hash whose digests it signs; nothing for [`Self::Ed25519`].
+    /// The hash whose digests it signs; nothing for [`Self::Ed25519`] and [`Self::MlDsa`].
     pub const fn digest(self) -> Option<DigestAlgorithm> {
         match self {
             Self::RsaPkcs1Sha256 | Self::RsaPssSha256 | Self::EcdsaSha256 => {
@@ -98,7 +108,25 @@ impl SigningAlgorithm {
                 Some(DigestAlgorithm::Sha512)
             }
             Self::Sm2Sm3 => Some(DigestAlgorithm::Sm3),
-            Self::Ed25519 => None,
+            Self::Ed25519 | Self::MlDsa => None,
+        }
+    }
+
+    /// Whether it signs messages of this type.
+    pub const fn takes(self, kind: MessageType) -> bool {
+        match kind {
+            MessageType::Raw => true,
+            MessageType::Digest => self.digest().is_some(),
+            MessageType::ExternalMu => matches!(self, Self::MlDsa),
+        }
+    }
+
+    /// How many bytes a message of this type has, where that is given.
+    pub fn message_len(self, kind: MessageType) -> Option<usize> {
+        match kind {
+            MessageType::Raw => None,
+            MessageType::Digest => self.digest().map(DigestAlgorithm::output_len),
+            MessageType::ExternalMu => Some(MU_BYTES),
         }
     }
 }

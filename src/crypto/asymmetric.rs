@@ -1,4 +1,4 @@
-//! Signing, encrypting and agreeing with key pairs of any kind.
+//! Signing, encrypting, agreeing and encapsulating with key pairs of any kind.
 //!
 //! The algorithm must be one that the kind's table names ([`MaterialKind::signing_algorithms`] and
 //! its relatives); everything else follows from the key. Public keys of others come as
@@ -9,7 +9,7 @@ use super::kind::Form;
 use super::material::{Holding, Material, MaterialKind};
 use super::rsa::{Oaep, Padding};
 use super::secret::Secret;
-use super::{CryptoError, ec, ed25519, rsa, sm};
+use super::{CryptoError, ec, ed25519, ml_dsa, ml_kem, rsa, sm};
 use crate::env::Entropy;
 
 /// The name of a signer of SM2 who has agreed on no other (GM/T 0009, section 10).
@@ -17,20 +17,22 @@ const SM2_DEFAULT_ID: &str = "1234567812345678";
 
 /// A signature of `message`.
 ///
-/// [`MessageType::Digest`] is refused for pure Ed25519, which has no digest of its own to take.
-/// [`MessageType::Raw`] under SM2 hashes with the default signer id `1234567812345678`.
+/// [`MessageType::Digest`] is refused for pure Ed25519 and ML-DSA, which have no digest of their own
+/// to take. [`MessageType::Raw`] under SM2 hashes with the default signer id `1234567812345678`.
 ///
-/// RSA-4096 takes several milliseconds; the others less. A key in a hardware security module is
-/// given the digest only.
+/// RSA-4096 and ML-DSA take up to several milliseconds; the others less. A key in a hardware
+/// security module is given the digest only.
 ///
 /// # Errors
 /// [`CryptoError::Unsupported`] when the algorithm or message type does not fit the key,
-/// [`CryptoError::Invalid`] when a digest has the wrong length, [`CryptoError::Unreachable`].
+/// [`CryptoError::Invalid`] when a digest or representative has the wrong length,
+/// [`CryptoError::Unreachable`].
 pub fn sign(
     material: &Material,
     algorithm: SigningAlgorithm,
     message_type: MessageType,
     message: &[u8],
+    entropy: &dyn Entropy,
 ) -> Result<Vec<u8>, CryptoError> {
     let kind = material.kind();
     check_signing(kind, algorithm, message_type, message)?;
@@ -48,11 +50,15 @@ pub fn sign(
         Form::Ec(curve) => ec::sign(curve, key, message_type, message),
         Form::Ed25519 if algorithm == SigningAlgorithm::Ed25519 => ed25519::sign(key, message),
         Form::Ed25519 => ed25519::sign_ph(key, &digest_of(algorithm, message_type, message)?),
+        Form::MlDsa(of) if message_type == MessageType::ExternalMu => {
+            ml_dsa::sign_mu(of, key, message, entropy)
+        }
+        Form::MlDsa(of) => ml_dsa::sign(of, key, message),
         Form::Sm2 => {
             let public = || sm::public_der(key);
             sm::sign_digest(key, &sm2_digest(public, message_type, message)?)
         }
-        Form::Bytes(_) => Err(CryptoError::Unsupported),
+        Form::MlKem(_) | Form::Bytes(_) => Err(CryptoError::Unsupported),
     }
 }
 
@@ -100,11 +106,15 @@ pub fn verify_with_public(
             let digest = digest_of(algorithm, message_type, message)?;
             ed25519::verify_ph(public, &digest, signature)
         }
+        Form::MlDsa(of) if message_type == MessageType::ExternalMu => {
+            ml_dsa::verify_mu(of, public, message, signature)
+        }
+        Form::MlDsa(of) => ml_dsa::verify(of, public, message, signature),
         Form::Sm2 => {
             let digest = sm2_digest(|| Ok(public.to_vec()), message_type, message)?;
             sm::verify_digest(public, &digest, signature)
         }
-        Form::Bytes(_) => Err(CryptoError::Unsupported),
+        Form::MlKem(_) | Form::Bytes(_) => Err(CryptoError::Unsupported),
     }
 }
 
@@ -189,6 +199,32 @@ pub fn agree(material: &Material, peer: &[u8]) -> Result<Secret, CryptoError> {
         (Form::Sm2, Holding::Hsm { .. }) | (Form::Rsa(_) | Form::Ed25519 | Form::Bytes(_), _) => {
             Err(CryptoError::Unsupported)
         }
+        (Form::MlDsa(_) | Form::MlKem(_), _) => Err(CryptoError::Unsupported),
+    }
+}
+
+/// A new secret of 32 bytes, and the ciphertext from which the owner of the key gets it again
+/// (ML-KEM): 768, 1088 or 1568 bytes.
+///
+/// # Errors
+/// [`CryptoError::Unsupported`] when nothing is encapsulated for keys of this kind.
+pub fn encapsulate(material: &Material) -> Result<(Secret, Vec<u8>), CryptoError> {
+    match (material.kind().form(), material.holding()) {
+        (Form::MlKem(of), Holding::Bytes(key)) => ml_kem::encapsulate(of, key),
+        _ => Err(CryptoError::Unsupported),
+    }
+}
+
+/// The secret in a ciphertext that [`encapsulate`] made, or whoever has the public key. What was
+/// altered, or is another key's, gives 32 bytes that nobody knows, and always the same.
+///
+/// # Errors
+/// [`CryptoError::Unsupported`] when nothing is encapsulated for keys of this kind,
+/// [`CryptoError::Invalid`] when the ciphertext is not of the key's length.
+pub fn decapsulate(material: &Material, ciphertext: &[u8]) -> Result<Secret, CryptoError> {
+    match (material.kind().form(), material.holding()) {
+        (Form::MlKem(of), Holding::Bytes(key)) => ml_kem::decapsulate(of, key, ciphertext),
+        _ => Err(CryptoError::Unsupported),
     }
 }
 
@@ -208,6 +244,8 @@ fn check_public(kind: MaterialKind, public: &[u8]) -> Result<(), CryptoError> {
         Form::Rsa(bits) => check_rsa(bits, public),
         Form::Ec(curve) => ec::check_public(curve, public),
         Form::Ed25519 => ed25519::check_public(public),
+        Form::MlDsa(of) => ml_dsa::check_public(of, public),
+        Form::MlKem(of) => ml_kem::check_public(of, public),
         Form::Sm2 => sm::check_public(public),
         Form::Bytes(_) => Err(CryptoError::Unsupported),
     }
@@ -226,14 +264,12 @@ fn check_signing(
     message_type: MessageType,
     message: &[u8],
 ) -> Result<(), CryptoError> {
-    if !kind.signing_algorithms().contains(&algorithm) {
+    if !kind.signing_algorithms().contains(&algorithm) || !algorithm.takes(message_type) {
         return Err(CryptoError::Unsupported);
     }
-    match (message_type, algorithm.digest()) {
-        (MessageType::Raw, _) => Ok(()),
-        (MessageType::Digest, None) => Err(CryptoError::Unsupported),
-        (MessageType::Digest, Some(digest)) if digest.output_len() == message.len() => Ok(()),
-        (MessageType::Digest, Some(_)) => Err(CryptoError::Invalid),
+    match algorithm.message_len(message_type) {
+        Some(len) if len != message.len() => Err(CryptoError::Invalid),
+        _ => Ok(()),
     }
 }
 
@@ -282,6 +318,7 @@ fn digest_of(
             let digest = algorithm.digest().ok_or(CryptoError::Unsupported)?;
             digest.digest(message)
         }
+        MessageType::ExternalMu => Err(CryptoError::Unsupported),
     }
 }
 
@@ -295,14 +332,27 @@ fn sm2_digest(
         MessageType::Raw => {
             sm::message_digest(&public()?, SM2_DEFAULT_ID, message).map(|digest| digest.to_vec())
         }
+        MessageType::ExternalMu => Err(CryptoError::Unsupported),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::crypto::testing::{Seeded, every_bit_flipped, sample};
-    use MessageType::{Digest, Raw};
+    use crate::crypto::testing::{
+        Seeded, every_bit_flipped, representative, sample, some_bits_flipped,
+    };
+    use MessageType::{Digest, ExternalMu, Raw};
+
+    fn sign(
+        material: &Material,
+        algorithm: SigningAlgorithm,
+        message_type: MessageType,
+        message: &[u8],
+    ) -> Result<Vec<u8>, CryptoError> {
+        let entropy = Seeded::new(43);
+        super::sign(material, algorithm, message_type, message, &entropy)
+    }
 
     fn pairs() -> impl Iterator<Item = MaterialKind> {
         MaterialKind::ALL
@@ -329,11 +379,16 @@ mod tests {
                     "{name}"
                 );
                 let public = material.public_key_der().unwrap();
-                every_bit_flipped(&signature, |changed| {
+                let mut refused = |changed: &[u8]| {
                     let good =
                         verify_with_public(kind, &public, algorithm, Raw, b"message", changed);
                     assert!(!good.unwrap(), "{name}");
-                });
+                };
+                // Those of ML-DSA have thousands of bytes.
+                match kind.form() {
+                    Form::MlDsa(_) => some_bits_flipped(&signature, 13, refused),
+                    _ => every_bit_flipped(&signature, &mut refused),
+                }
             }
         }
     }
@@ -366,6 +421,91 @@ mod tests {
                     let verified = verify(&material, algorithm, Digest, &wrong, &raw);
                     assert_eq!(verified, Err(CryptoError::Invalid));
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn a_message_and_its_representative_are_the_same_to_ml_dsa() {
+        for kind in pairs().filter(|kind| matches!(kind.form(), Form::MlDsa(_))) {
+            let material = sample(kind);
+            let algorithm = SigningAlgorithm::MlDsa;
+            let public = material.public_key_der().unwrap();
+            let mu = representative(&public[22..], b"message");
+            let raw = sign(&material, algorithm, Raw, b"message").unwrap();
+            let represented = sign(&material, algorithm, ExternalMu, &mu).unwrap();
+            for signature in [&raw, &represented] {
+                for (message_type, message) in [(Raw, &b"message"[..]), (ExternalMu, &mu)] {
+                    let good = |message: &[u8], signature: &[u8]| {
+                        verify(&material, algorithm, message_type, message, signature).unwrap()
+                    };
+                    assert!(good(message, signature), "{kind:?} {message_type:?}");
+                    let mut other = message.to_vec();
+                    other[0] ^= 1;
+                    assert!(!good(&other, signature), "{kind:?} {message_type:?}");
+                    some_bits_flipped(signature, 97, |changed| assert!(!good(message, changed)));
+                    for bad in [&signature[1..], &[&signature[..], &[0]].concat(), b""] {
+                        assert!(!good(message, bad), "{kind:?} {message_type:?}");
+                    }
+                }
+            }
+            // Hedged: other chance, another signature.
+            let again = super::sign(&material, algorithm, ExternalMu, &mu, &Seeded::new(44));
+            assert_ne!(again.unwrap(), represented);
+            for len in [0, 63, 65] {
+                let wrong = vec![0; len];
+                let signed = sign(&material, algorithm, ExternalMu, &wrong);
+                assert_eq!(signed, Err(CryptoError::Invalid));
+                let verified = verify(&material, algorithm, ExternalMu, &wrong, &raw);
+                assert_eq!(verified, Err(CryptoError::Invalid));
+            }
+        }
+        for kind in pairs() {
+            for &algorithm in kind.signing_algorithms() {
+                if algorithm != SigningAlgorithm::MlDsa {
+                    let signed = sign(&sample(kind), algorithm, ExternalMu, &[0; 64]);
+                    assert_eq!(signed, Err(CryptoError::Unsupported), "{kind:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_encapsulated_comes_out_again() {
+        for kind in MaterialKind::ALL
+            .into_iter()
+            .filter(|kind| kind.is_supported())
+        {
+            let material = sample(kind);
+            if !kind.encapsulates() {
+                assert_eq!(encapsulate(&material).err(), Some(CryptoError::Unsupported));
+                let opened = decapsulate(&material, &[0; 768]).err();
+                assert_eq!(opened, Some(CryptoError::Unsupported));
+                continue;
+            }
+            let (secret, ciphertext) = encapsulate(&material).ok().unwrap();
+            assert_eq!(secret.expose().len(), 32);
+            let opened = |ciphertext: &[u8]| decapsulate(&material, ciphertext).ok().unwrap();
+            assert!(opened(&ciphertext).eq_ct(&secret), "{kind:?}");
+            let (other, another) = encapsulate(&material).ok().unwrap();
+            assert!(!other.eq_ct(&secret) && another != ciphertext, "{kind:?}");
+            // What was altered gives another secret, always the same, and so does another's.
+            some_bits_flipped(&ciphertext, 13, |changed| {
+                let given = opened(changed);
+                assert!(!given.eq_ct(&secret), "{kind:?}");
+                assert!(opened(changed).eq_ct(&given), "{kind:?}");
+            });
+            let third = Material::generate(kind, &Seeded::new(45)).ok().unwrap();
+            let given = decapsulate(&third, &ciphertext).ok().unwrap();
+            assert!(!given.eq_ct(&secret), "{kind:?}");
+            for bad in [
+                &ciphertext[1..],
+                &[&ciphertext[..], &[0]].concat(),
+                b"",
+                &[0; 1184],
+            ] {
+                let opened = decapsulate(&material, bad).err();
+                assert_eq!(opened, Some(CryptoError::Invalid), "{kind:?}");
             }
         }
     }

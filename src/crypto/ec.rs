@@ -116,6 +116,7 @@ pub(super) fn sign(
     match message_type {
         MessageType::Raw => pair.sign(&SystemRandom::new(), message),
         MessageType::Digest => pair.sign_digest(&curve.digest().import(message)?),
+        MessageType::ExternalMu => return Err(CryptoError::Unsupported),
     }
     .map(|signature| signature.as_ref().to_vec())
     .map_err(|_| CryptoError::Internal("ECDSA signature"))
@@ -133,6 +134,7 @@ pub(super) fn verify(
     Ok(match message_type {
         MessageType::Raw => key.verify_sig(message, signature),
         MessageType::Digest => key.verify_digest_sig(&curve.digest().import(message)?, signature),
+        MessageType::ExternalMu => return Err(CryptoError::Unsupported),
     }
     .is_ok())
 }

@@ -3,7 +3,7 @@
 use super::algorithm::{EncryptionAlgorithm, MacAlgorithm, SigningAlgorithm, names};
 use super::ec::Curve;
 use super::rsa::Oaep;
-use super::sm;
+use super::{ml_dsa, ml_kem, sm};
 
 /// What the bytes are a key of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +30,18 @@ pub enum MaterialKind {
     Sm2,
     /// A private key of Ed25519.
     Ed25519,
+    /// A private key of ML-DSA-44.
+    MlDsa44,
+    /// A private key of ML-DSA-65.
+    MlDsa65,
+    /// A private key of ML-DSA-87.
+    MlDsa87,
+    /// A private key of ML-KEM-512.
+    MlKem512,
+    /// A private key of ML-KEM-768.
+    MlKem768,
+    /// A private key of ML-KEM-1024.
+    MlKem1024,
     /// 28 bytes for HMAC-SHA-224.
     Hmac224,
     /// 32 bytes for HMAC-SHA-256.
@@ -45,7 +57,7 @@ pub enum MaterialKind {
 // Never change a name: it is inside sealed values, and old ones would no longer open.
 names!(
     MaterialKind,
-    16,
+    22,
     Aes256 = "AES_256",
     Sm4 = "SM4",
     Rsa2048 = "RSA_2048",
@@ -57,6 +69,12 @@ names!(
     Secp256k1 = "SECP256K1",
     Sm2 = "SM2",
     Ed25519 = "ED25519",
+    MlDsa44 = "ML_DSA_44",
+    MlDsa65 = "ML_DSA_65",
+    MlDsa87 = "ML_DSA_87",
+    MlKem512 = "ML_KEM_512",
+    MlKem768 = "ML_KEM_768",
+    MlKem1024 = "ML_KEM_1024",
     Hmac224 = "HMAC_224",
     Hmac256 = "HMAC_256",
     Hmac384 = "HMAC_384",
@@ -77,6 +95,10 @@ pub(super) enum Form {
     Sm2,
     /// PKCS#8 DER of an Ed25519 key.
     Ed25519,
+    /// PKCS#8 DER of an ML-DSA key, which holds its seed.
+    MlDsa(ml_dsa::Parameters),
+    /// PKCS#8 DER of an ML-KEM key, which holds its seed.
+    MlKem(ml_kem::Parameters),
 }
 
 struct Row {
@@ -85,6 +107,7 @@ struct Row {
     encrypts: &'static [EncryptionAlgorithm],
     mac: Option<MacAlgorithm>,
     agrees: bool,
+    encapsulates: bool,
     chinese: bool,
 }
 
@@ -95,13 +118,15 @@ impl MaterialKind {
         use EncryptionAlgorithm as E;
         use MacAlgorithm as M;
         use SigningAlgorithm as S;
-        const NONE: Row = Row { form: Form::Bytes(0), signs: &[], encrypts: &[], mac: None, agrees: false, chinese: false };
+        const NONE: Row = Row { form: Form::Bytes(0), signs: &[], encrypts: &[], mac: None, agrees: false, encapsulates: false, chinese: false };
         const RSA: Row = Row {
             signs: &[S::RsaPkcs1Sha256, S::RsaPkcs1Sha384, S::RsaPkcs1Sha512, S::RsaPssSha256, S::RsaPssSha384, S::RsaPssSha512],
             encrypts: &[E::RsaOaepSha1, E::RsaOaepSha256],
             ..NONE
         };
         const EC: Row = Row { agrees: true, ..NONE };
+        const DSA: Row = Row { signs: &[S::MlDsa], ..NONE };
+        const KEM: Row = Row { encapsulates: true, ..NONE };
         match self {
             Self::Aes256    => Row { form: Form::Bytes(32), encrypts: &[E::SymmetricDefault], ..NONE },
             Self::Sm4       => Row { form: Form::Bytes(16), encrypts: &[E::SymmetricDefault], chinese: true, ..NONE },
@@ -114,6 +139,12 @@ impl MaterialKind {
             Self::Secp256k1 => Row { form: Form::Ec(Curve::Secp256k1), signs: &[S::EcdsaSha256], ..EC },
             Self::Sm2       => Row { form: Form::Sm2, signs: &[S::Sm2Sm3], encrypts: &[E::Sm2], chinese: true, ..EC },
             Self::Ed25519   => Row { form: Form::Ed25519, signs: &[S::Ed25519, S::Ed25519ph], ..NONE },
+            Self::MlDsa44   => Row { form: Form::MlDsa(ml_dsa::Parameters::MlDsa44), ..DSA },
+            Self::MlDsa65   => Row { form: Form::MlDsa(ml_dsa::Parameters::MlDsa65), ..DSA },
+            Self::MlDsa87   => Row { form: Form::MlDsa(ml_dsa::Parameters::MlDsa87), ..DSA },
+            Self::MlKem512  => Row { form: Form::MlKem(ml_kem::Parameters::MlKem512), ..KEM },
+            Self::MlKem768  => Row { form: Form::MlKem(ml_kem::Parameters::MlKem768), ..KEM },
+            Self::MlKem1024 => Row { form: Form::MlKem(ml_kem::Parameters::MlKem1024), ..KEM },
             Self::Hmac224   => Row { form: Form::Bytes(28), mac: Some(M::HmacSha224), ..NONE },
             Self::Hmac256   => Row { form: Form::Bytes(32), mac: Some(M::HmacSha256), ..NONE },
             Self::Hmac384   => Row { form: Form::Bytes(48), mac: Some(M::HmacSha384), ..NONE },
@@ -132,6 +163,7 @@ impl MaterialKind {
         match self.row().form {
             Form::Bytes(len) => Some(len),
             Form::Rsa(_) | Form::Ec(_) | Form::Sm2 | Form::Ed25519 => None,
+            Form::MlDsa(_) | Form::MlKem(_) => None,
         }
     }
 
@@ -158,6 +190,11 @@ impl MaterialKind {
     /// Whether it can agree on a secret with a peer (ECDH).
     pub const fn agrees(self) -> bool {
         self.row().agrees
+    }
+
+    /// Whether secrets can be encapsulated for it (ML-KEM).
+    pub const fn encapsulates(self) -> bool {
+        self.row().encapsulates
     }
 
     /// The longest plaintext in bytes that it encrypts with `algorithm` in one call, where the
@@ -199,7 +236,8 @@ mod tests {
     fn every_kind_does_something() {
         for kind in MaterialKind::ALL {
             let uses = kind.signing_algorithms().len() + kind.encryption_algorithms().len();
-            assert!(uses > 0 || kind.mac_algorithm().is_some(), "{kind:?}");
+            let rest = kind.mac_algorithm().is_some() || kind.encapsulates();
+            assert!(uses > 0 || rest, "{kind:?}");
             assert_ne!(kind.form(), Form::Bytes(0));
         }
     }

@@ -9,7 +9,7 @@ use super::hsm_key::HsmKey;
 use super::kind::Form;
 use super::sealed::{self, Context};
 use super::secret::{Secret, assert_not_impl};
-use super::{CryptoError, ec, ed25519, rsa, sm};
+use super::{CryptoError, ec, ed25519, ml_dsa, ml_kem, rsa, sm};
 use crate::env::Entropy;
 
 pub use super::kind::MaterialKind;
@@ -52,6 +52,8 @@ impl Material {
             Form::Rsa(bits) => rsa::generate(bits)?,
             Form::Ec(curve) => ec::generate(curve)?,
             Form::Ed25519 => ed25519::generate()?,
+            Form::MlDsa(of) => of.written().generate(entropy),
+            Form::MlKem(of) => of.written().generate(entropy),
             Form::Sm2 => sm::generate(entropy)?,
         };
         Ok(Self::of_bytes(kind, bytes))
@@ -74,9 +76,9 @@ impl Material {
     /// key, else unencrypted PKCS#8 DER without anything behind it.
     ///
     /// A private key must be of this very kind: modulus of exactly this size with a public exponent
-    /// above 2^16, primes and exponents that belong together; or a valid scalar on this curve. A
-    /// public half inside must be that of the private half. The key is kept in an encoding of our
-    /// own, so that [`Self::check_value`] knows it again in any other.
+    /// above 2^16, primes and exponents that belong together; or a valid scalar on this curve; or a
+    /// seed. A public half inside must be that of the private half. The key is kept in an encoding
+    /// of our own, so that [`Self::check_value`] knows it again in any other.
     ///
     /// # Errors
     /// [`CryptoError::Invalid`] for anything else, [`CryptoError::Unsupported`] for a Chinese
@@ -91,6 +93,8 @@ impl Material {
             Form::Rsa(bits) => rsa::normalize(bits, bytes.expose())?,
             Form::Ec(curve) => ec::normalize(curve, bytes.expose())?,
             Form::Ed25519 => ed25519::normalize(bytes.expose())?,
+            Form::MlDsa(of) => of.written().normalize(bytes.expose())?,
+            Form::MlKem(of) => of.written().normalize(bytes.expose())?,
             Form::Sm2 => sm::normalize(bytes.expose())?,
         };
         Ok(Self::of_bytes(kind, bytes))
@@ -107,6 +111,8 @@ impl Material {
             (Form::Rsa(_), Holding::Bytes(bytes)) => rsa::public_der(bytes),
             (Form::Ec(curve), Holding::Bytes(bytes)) => ec::public_der(curve, bytes),
             (Form::Ed25519, Holding::Bytes(bytes)) => ed25519::public_der(bytes),
+            (Form::MlDsa(of), Holding::Bytes(bytes)) => ml_dsa::public_der(of, bytes),
+            (Form::MlKem(of), Holding::Bytes(bytes)) => ml_kem::public_der(of, bytes),
             (Form::Sm2, Holding::Bytes(bytes)) => sm::public_der(bytes),
         }
     }
@@ -125,10 +131,11 @@ impl Material {
         &self.holding
     }
 
-    /// Whether using it takes milliseconds or more, and so belongs on a pool for blocking work: RSA,
-    /// and whatever is in a hardware security module.
+    /// Whether using it may take milliseconds or more, and so belongs on a pool for blocking work:
+    /// RSA, ML-DSA (which tries until a signature fits), and whatever is in a hardware security
+    /// module.
     pub fn is_slow(&self) -> bool {
-        matches!(self.kind.form(), Form::Rsa(_)) || self.cluster().is_some()
+        matches!(self.kind.form(), Form::Rsa(_) | Form::MlDsa(_)) || self.cluster().is_some()
     }
 
     /// The cluster of hardware security modules that it is in.

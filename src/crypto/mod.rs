@@ -34,7 +34,11 @@ mod der;
 mod ec;
 mod ed25519;
 mod kind;
+mod lent;
+mod ml_dsa;
+mod ml_kem;
 mod rsa;
+mod seeds;
 #[cfg_attr(not(feature = "sm"), path = "sm_off.rs")]
 mod sm;
 

@@ -112,6 +112,7 @@ pub(super) fn sign(
     match message_type {
         MessageType::Raw => pair.sign(encoding, &SystemRandom::new(), message, &mut signature),
         MessageType::Digest => pair.sign_digest(encoding, &digest.import(message)?, &mut signature),
+        MessageType::ExternalMu => return Err(CryptoError::Unsupported),
     }
     .map_err(|_| CryptoError::Internal("RSA signature"))?;
     Ok(signature)
@@ -132,6 +133,7 @@ pub(super) fn verify(
     Ok(match message_type {
         MessageType::Raw => key.verify(message, signature),
         MessageType::Digest => key.verify_digest(&digest.import(message)?, signature),
+        MessageType::ExternalMu => return Err(CryptoError::Unsupported),
     }
     .is_ok())
 }

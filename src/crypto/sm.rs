@@ -4,8 +4,6 @@
 //! `1.2.156.10197.1.301`, public keys SubjectPublicKeyInfo DER, signatures and ciphertexts the DER
 //! of GM/T 0009, which OpenSSL and the vendors' tools speak as well.
 
-use std::convert::Infallible;
-
 use aes_gcm::aead::AeadInOut;
 use aes_gcm::aead::inout::InOutBuf;
 use aes_gcm::{AesGcm, KeyInit};
@@ -15,7 +13,6 @@ use sm2::dsa::signature::hazmat::{PrehashSigner, PrehashVerifier};
 use sm2::dsa::{Signature, SigningKey, VerifyingKey};
 use sm2::elliptic_curve::Generate;
 use sm2::elliptic_curve::array::typenum::U12;
-use sm2::elliptic_curve::rand_core::{TryCryptoRng, TryRng};
 use sm2::elliptic_curve::sec1::ToSec1Point;
 use sm2::pkcs8::der::Decode;
 use sm2::pkcs8::{DecodePrivateKey, DecodePublicKey, EncodePrivateKey, EncodePublicKey};
@@ -28,6 +25,7 @@ use zeroize::Zeroizing;
 use super::CryptoError;
 use super::aead::{IV, TAG};
 use super::hash::constant_time_eq;
+use super::lent::Lent;
 use super::secret::Secret;
 use crate::env::Entropy;
 
@@ -288,29 +286,3 @@ fn encode(key: &SecretKey) -> Result<Secret, CryptoError> {
         .map(|document| Secret::from_slice(document.as_bytes()))
         .map_err(|_| CryptoError::Internal("SM2 private key"))
 }
-
-/// Our entropy in the shape that RustCrypto asks for.
-struct Lent<'a>(&'a dyn Entropy);
-
-impl TryRng for Lent<'_> {
-    type Error = Infallible;
-
-    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
-        let mut bytes = [0; 4];
-        self.0.fill(&mut bytes);
-        Ok(u32::from_le_bytes(bytes))
-    }
-
-    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
-        let mut bytes = [0; 8];
-        self.0.fill(&mut bytes);
-        Ok(u64::from_le_bytes(bytes))
-    }
-
-    fn try_fill_bytes(&mut self, out: &mut [u8]) -> Result<(), Infallible> {
-        self.0.fill(out);
-        Ok(())
-    }
-}
-
-impl TryCryptoRng for Lent<'_> {}

@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use shake::{ExtendableOutput, Shake256};
+
 use super::hash::sha256;
 use super::material::{Material, MaterialKind};
 use super::secret::Secret;
@@ -33,6 +35,28 @@ impl Entropy for Seeded {
     }
 }
 
+/// The bytes that a vector names, over and over.
+pub(crate) struct Given(pub(crate) Vec<u8>);
+
+impl Entropy for Given {
+    fn fill(&self, out: &mut [u8]) {
+        for (to, from) in out.iter_mut().zip(self.0.iter().cycle()) {
+            *to = *from;
+        }
+    }
+}
+
+/// What ML-DSA signs of a message, made of it and of the hash of a raw public key, with no context
+/// (FIPS 204, algorithm 2).
+pub(crate) fn representative(public: &[u8], message: &[u8]) -> [u8; 64] {
+    let shake256 = |parts: &[&[u8]]| {
+        let mut out = [0; 64];
+        Shake256::digest_xof(parts.concat(), &mut out);
+        out
+    };
+    shake256(&[&shake256(&[public]), &[0, 0], message])
+}
+
 /// Calls `check` with every single-bit change of `bytes`.
 pub(crate) fn every_bit_flipped(bytes: &[u8], mut check: impl FnMut(&[u8])) {
     let mut changed = bytes.to_vec();
@@ -42,6 +66,16 @@ pub(crate) fn every_bit_flipped(bytes: &[u8], mut check: impl FnMut(&[u8])) {
             check(&changed);
             changed[at] ^= 1 << bit;
         }
+    }
+}
+
+/// Calls `check` with single-bit changes of `bytes`: one in every so many bytes, each time another bit.
+pub(crate) fn some_bits_flipped(bytes: &[u8], step: usize, mut check: impl FnMut(&[u8])) {
+    let mut changed = bytes.to_vec();
+    for at in (0..bytes.len()).step_by(step) {
+        changed[at] ^= 1 << (at % 8);
+        check(&changed);
+        changed[at] ^= 1 << (at % 8);
     }
 }
 

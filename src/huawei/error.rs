@@ -452,10 +452,12 @@ fn unfit_key(unfit: Unfit) -> (u16, &'static str, String) {
             "the key is for message authentication codes only",
         ),
         Unfit::ForAgreement => ("KMS.0308", "the key is for agreeing on secrets only"),
+        Unfit::ForEncapsulation => ("KMS.0308", "the key is for encapsulating secrets only"),
         Unfit::SymmetricCannotSign => ("KMS.1115", "a symmetric key cannot sign"),
         Unfit::NoPublicHalf => ("KMS.0331", "a symmetric key has no public half"),
         Unfit::CannotWrap => ("KMS.0325", "an asymmetric key cannot wrap data keys"),
         Unfit::NotForAgreement => ("KMS.0308", "the key is not for agreeing on secrets"),
+        Unfit::NotForEncapsulation => ("KMS.0308", "the key is not for encapsulating secrets"),
         Unfit::OfOneRegion => ("KMS.0308", "the key lives in one region only"),
         Unfit::OfImportedMaterial => (
             "KMS.0308",

@@ -134,6 +134,8 @@ const fn token(operation: GrantOperation) -> &'static str {
         GrantOperation::GenerateMac => "generate-mac",
         GrantOperation::VerifyMac => "verify-mac",
         GrantOperation::DeriveSharedSecret => "derive-shared-secret",
+        GrantOperation::Encapsulate => "encapsulate",
+        GrantOperation::Decapsulate => "decapsulate",
         GrantOperation::ReEncryptFrom => "re-encrypt-from",
         GrantOperation::ReEncryptTo => "re-encrypt-to",
     }

@@ -20,7 +20,16 @@ use crate::operations::grants;
 use crate::operations::keys::{self, NewKey};
 
 /// Specs of keys that another dialect makes: they are shown and used here, but not made.
-const NOT_MADE: &[KeySpec] = &[KeySpec::EcP521, KeySpec::Hmac224];
+const NOT_MADE: &[KeySpec] = &[
+    KeySpec::EcP521,
+    KeySpec::MlDsa44,
+    KeySpec::MlDsa65,
+    KeySpec::MlDsa87,
+    KeySpec::MlKem512,
+    KeySpec::MlKem768,
+    KeySpec::MlKem1024,
+    KeySpec::Hmac224,
+];
 
 /// Of which specs material may be imported (contract, section 7.6).
 const IMPORTABLE: &[KeySpec] = &[

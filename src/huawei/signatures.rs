@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use super::wire::{KeyRefText, Sequence, decode, pem};
 use crate::dialect::{Reply, Request};
 use crate::kms::Context;
-use crate::limits::PLAINTEXT_BYTES;
+use crate::limits::{PLAINTEXT_BYTES, SIGNATURE_BYTES};
 use crate::model::error::{Error, Result};
 use crate::operations::macs::{self, MacAlgorithm};
 use crate::operations::signatures::{self, MessageType, SigningAlgorithm};
@@ -109,7 +109,7 @@ pub async fn verify(cx: &mut Context, request: &Request) -> Result<Reply> {
     let asked: Verify = decode(request)?;
     let (algorithm, kind) = how_to_sign(&asked.signing_algorithm, asked.message_type.as_deref())?;
     let message = bytes_of(&asked.message, "message", 1..=PLAINTEXT_BYTES - 1)?;
-    let signature = bytes_of(&asked.signature, "signature", 1..=PLAINTEXT_BYTES)?;
+    let signature = bytes_of(&asked.signature, "signature", 1..=SIGNATURE_BYTES)?;
     let key = &asked.key_id.0;
     let (key, holds) = signatures::verify(cx, key, algorithm, kind, &message, &signature).await?;
     Reply::json(

@@ -68,6 +68,8 @@ pub struct Note {
     pub access: Vec<String>,
     /// What else matters, in words.
     pub detail: String,
+    /// What a record of its own will say of a second key that was used.
+    pub beside: Option<Box<Note>>,
 }
 
 impl Note {
@@ -710,6 +712,17 @@ impl Context {
     /// Has every checked credential checked again, once the change is made: one of them ends.
     pub fn forget_credentials(&mut self) {
         self.forgets = true;
+    }
+
+    /// What the record would say now.
+    pub fn noted(&self) -> Note {
+        self.note.clone()
+    }
+
+    /// Has a record of its own made of a second key that the call used: whoever looks for the uses of
+    /// a key looks under that key.
+    pub fn note_beside(&mut self, note: Note) {
+        self.note.beside = Some(Box::new(note));
     }
 
     /// Says in the audit record what else matters.

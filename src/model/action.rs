@@ -66,10 +66,12 @@ macro_rules! actions {
                 matches!(
                     self,
                     Action::CreateGrant
+                        | Action::Decapsulate
                         | Action::Decrypt
                         | Action::DecryptDataKey
                         | Action::DeriveSharedSecret
                         | Action::DescribeKey
+                        | Action::Encapsulate
                         | Action::Encrypt
                         | Action::EncryptDataKey
                         | Action::GenerateDataKey
@@ -174,6 +176,11 @@ actions! {
     GenerateDataKeyPair: Reads, Full, Some("kms:cmk:createDataKeyPair");
     /// Agree on a secret with a peer.
     DeriveSharedSecret: Reads, Full, Some("kms:cmk:deriveSharedSecret");
+    // Huawei has no such calls; these names are ours.
+    /// Make a secret, in the clear and encapsulated.
+    Encapsulate: Reads, Full, Some("kms:cmk:encapsulate");
+    /// Get an encapsulated secret out again.
+    Decapsulate: Reads, Full, Some("kms:cmk:decapsulate");
 
     // The trail of a key. Huawei has no such call; the permission's name is ours.
     /// Read the audit records of one key.

@@ -114,7 +114,7 @@ pub enum Error {
     UnfitKey(Unfit),
     /// The key does not know the algorithm: the member that names it.
     UnfitAlgorithm(&'static str, Family),
-    /// The digest is not as long as the algorithm's hash.
+    /// The digest, or representative, is not as long as the algorithm's.
     DigestLength,
     /// The plaintext is longer than the key can take: so many bytes.
     PlaintextTooLong(usize),
@@ -222,6 +222,8 @@ pub enum Unfit {
     ForMacs,
     /// It is for agreeing on secrets only.
     ForAgreement,
+    /// It is for encapsulating secrets only.
+    ForEncapsulation,
     /// It is symmetric and cannot sign.
     SymmetricCannotSign,
     /// It is symmetric and has no public half.
@@ -232,6 +234,8 @@ pub enum Unfit {
     NotForMacs,
     /// It is not for agreeing on secrets.
     NotForAgreement,
+    /// It is not for encapsulating secrets.
+    NotForEncapsulation,
     /// It is in a dedicated keystore, which its material cannot leave.
     InKeystore,
     /// Its material is the customer's, and is not copied.

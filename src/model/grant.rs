@@ -145,6 +145,10 @@ operations! {
     VerifyMac => VerifyMac;
     /// Agree on a secret with a peer.
     DeriveSharedSecret => DeriveSharedSecret;
+    /// Make a secret, in the clear and encapsulated.
+    Encapsulate => Encapsulate;
+    /// Get an encapsulated secret out again.
+    Decapsulate => Decapsulate;
     /// Be the key that encrypting anew decrypts with.
     ReEncryptFrom => ReEncrypt;
     /// Be the key that encrypting anew encrypts with.

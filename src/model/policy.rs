@@ -5,7 +5,7 @@
 //! that account's roles decide; one for a user lets that user in without a role. What is denied is
 //! denied, whatever else allows it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 /// Whether a statement lets somebody in or keeps them out.
@@ -370,11 +370,6 @@ pub fn is_condition_key(key: &str) -> bool {
             key == *known
         }
     })
-}
-
-/// Values that each stand there once.
-pub fn distinct(values: impl Iterator<Item = String>) -> Vec<String> {
-    values.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 #[cfg(test)]

@@ -2,7 +2,8 @@
 
 use super::ids::Malformed;
 
-/// The algorithm and size of a key. The names are Huawei's (contract, section 3.4).
+/// The algorithm and size of a key. The names are Huawei's (contract, section 3.4); of what Huawei
+/// does not have, AWS's or ours in Huawei's manner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum KeySpec {
     /// AES with 256 bits.
@@ -27,6 +28,18 @@ pub enum KeySpec {
     Sm2,
     /// Edwards curve 25519 (RFC 8032).
     Ed25519,
+    /// ML-DSA-44 (FIPS 204).
+    MlDsa44,
+    /// ML-DSA-65.
+    MlDsa65,
+    /// ML-DSA-87.
+    MlDsa87,
+    /// ML-KEM-512 (FIPS 203).
+    MlKem512,
+    /// ML-KEM-768.
+    MlKem768,
+    /// ML-KEM-1024.
+    MlKem1024,
     /// HMAC with SHA-224.
     Hmac224,
     /// HMAC with SHA-256.
@@ -50,6 +63,8 @@ pub enum KeyUsage {
     GenerateVerifyMac,
     /// Agree on a secret with a peer (ECDH).
     KeyAgreement,
+    /// Encapsulate secrets and get them out again (ML-KEM).
+    EncapsulateDecapsulate,
 }
 
 /// Where a key's material comes from.
@@ -72,11 +87,13 @@ pub enum Family {
     Asymmetric,
 }
 
-use KeyUsage::{EncryptDecrypt, GenerateVerifyMac, KeyAgreement, SignVerify};
+use KeyUsage::{
+    EncapsulateDecapsulate, EncryptDecrypt, GenerateVerifyMac, KeyAgreement, SignVerify,
+};
 
 impl KeySpec {
     /// Every spec, in the order of the documentation.
-    pub const ALL: [KeySpec; 16] = [
+    pub const ALL: [KeySpec; 22] = [
         KeySpec::Aes256,
         KeySpec::Sm4,
         KeySpec::Rsa2048,
@@ -88,6 +105,12 @@ impl KeySpec {
         KeySpec::Secp256k1,
         KeySpec::Sm2,
         KeySpec::Ed25519,
+        KeySpec::MlDsa44,
+        KeySpec::MlDsa65,
+        KeySpec::MlDsa87,
+        KeySpec::MlKem512,
+        KeySpec::MlKem768,
+        KeySpec::MlKem1024,
         KeySpec::Hmac224,
         KeySpec::Hmac256,
         KeySpec::Hmac384,
@@ -111,6 +134,12 @@ impl KeySpec {
             KeySpec::Secp256k1 => ("SECP256K1", Asymmetric, &[SignVerify, KeyAgreement]),
             KeySpec::Sm2       => ("SM2",       Asymmetric, &[SignVerify, EncryptDecrypt, KeyAgreement]),
             KeySpec::Ed25519   => ("ED25519",   Asymmetric, &[SignVerify]),
+            KeySpec::MlDsa44   => ("ML_DSA_44", Asymmetric, &[SignVerify]),
+            KeySpec::MlDsa65   => ("ML_DSA_65", Asymmetric, &[SignVerify]),
+            KeySpec::MlDsa87   => ("ML_DSA_87", Asymmetric, &[SignVerify]),
+            KeySpec::MlKem512  => ("ML_KEM_512",  Asymmetric, &[EncapsulateDecapsulate]),
+            KeySpec::MlKem768  => ("ML_KEM_768",  Asymmetric, &[EncapsulateDecapsulate]),
+            KeySpec::MlKem1024 => ("ML_KEM_1024", Asymmetric, &[EncapsulateDecapsulate]),
             KeySpec::Hmac224   => ("HMAC_224",  Mac,        &[GenerateVerifyMac]),
             KeySpec::Hmac256   => ("HMAC_256",  Mac,        &[GenerateVerifyMac]),
             KeySpec::Hmac384   => ("HMAC_384",  Mac,        &[GenerateVerifyMac]),
@@ -160,7 +189,13 @@ impl KeySpec {
 
 impl KeyUsage {
     /// Every usage.
-    pub const ALL: [KeyUsage; 4] = [EncryptDecrypt, SignVerify, GenerateVerifyMac, KeyAgreement];
+    pub const ALL: [KeyUsage; 5] = [
+        EncryptDecrypt,
+        SignVerify,
+        GenerateVerifyMac,
+        KeyAgreement,
+        EncapsulateDecapsulate,
+    ];
 
     /// The name in rows and in both dialects.
     pub const fn name(self) -> &'static str {
@@ -169,6 +204,7 @@ impl KeyUsage {
             SignVerify => "SIGN_VERIFY",
             GenerateVerifyMac => "GENERATE_VERIFY_MAC",
             KeyAgreement => "KEY_AGREEMENT",
+            EncapsulateDecapsulate => "ENCAPSULATE_DECAPSULATE",
         }
     }
 

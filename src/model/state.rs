@@ -152,6 +152,7 @@ const fn row(action: Action) -> Option<[Verdict; 4]> {
         | Action::DecryptDataKey | Action::Sign | Action::Verify | Action::GetPublicKey
         | Action::GenerateMac | Action::VerifyMac | Action::ReEncrypt
         | Action::GenerateDataKeyPair | Action::DeriveSharedSecret
+        | Action::Encapsulate | Action::Decapsulate
         // Copying one.
         | Action::ReplicateKey | Action::UpdatePrimaryRegion
                                   => Some([Allow,        IsDisabled,   IsLeaving,       NeedsMaterial]),

@@ -92,6 +92,16 @@ impl Timestamp {
         Some(Self::from_seconds(parsed.assume_utc().unix_timestamp()))
     }
 
+    /// Reads `Fri, 02 Jan 2026 03:04:05 GMT`, as HTTP writes dates (RFC 9110, section 5.6.7; not the
+    /// obsolete forms); anything else is `None`.
+    pub fn parse_http(text: &str) -> Option<Self> {
+        let format = format_description!(
+            "[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT"
+        );
+        let parsed = time::PrimitiveDateTime::parse(text, format).ok()?;
+        Some(Self::from_seconds(parsed.assume_utc().unix_timestamp()))
+    }
+
     /// Reads an RFC 3339 date such as `2026-01-02T03:04:05.000000Z`; anything else is `None`.
     pub fn parse_iso(text: &str) -> Option<Self> {
         let parsed = OffsetDateTime::parse(text, &Rfc3339).ok()?;
@@ -130,5 +140,16 @@ mod tests {
         );
         assert_eq!(Timestamp::parse_iso("2026-01-02T03:04:05.678000Z"), Some(t));
         assert_eq!(Timestamp::parse_basic("2026-01-02"), None);
+        assert_eq!(
+            Timestamp::parse_http("Fri, 02 Jan 2026 03:04:05 GMT"),
+            Some(Timestamp::from_seconds(1_767_323_045))
+        );
+        for bad in [
+            "Fri, 30 Feb 2026 03:04:05 GMT",
+            "Fri, 02 Jan 2026 03:04:05 +0100",
+            "20260102T030405Z",
+        ] {
+            assert_eq!(Timestamp::parse_http(bad), None, "{bad}");
+        }
     }
 }

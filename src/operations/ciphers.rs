@@ -9,7 +9,7 @@ use crate::crypto::digest::DigestAlgorithm;
 use crate::crypto::material::{Material, MaterialKind};
 use crate::crypto::secret::Secret;
 use crate::crypto::{CryptoError, asymmetric};
-use crate::kms::{Context, material_kind};
+use crate::kms::{Context, Note, material_kind};
 use crate::model::action::Action;
 use crate::model::error::{Error, Result};
 use crate::model::grant::{GrantOperation, Pairs};
@@ -162,11 +162,11 @@ pub async fn re_encrypt(
 ) -> Result<(Key, Key, Vec<u8>)> {
     let (from, plaintext) =
         decrypt(cx, source.key, source.algorithm, source.binding, ciphertext).await?;
-    // The record's key is the one that is encrypted with in the end.
-    cx.note(format!("from {}", from.id));
     let to = destination
         .key
         .ok_or_else(|| Error::Missing("destination_key_id".into()))?;
+    let used = cx.noted();
+    cx.note(format!("from {}", from.id));
     let (to, ciphertext) = encrypt(
         cx,
         to,
@@ -175,6 +175,13 @@ pub async fn re_encrypt(
         plaintext.expose(),
     )
     .await?;
+    // The call's record is of the key that encrypts in the end.
+    if from.id != to.id {
+        cx.note_beside(Note {
+            detail: format!("to {}", to.id),
+            ..used
+        });
+    }
     Ok((from, to, ciphertext))
 }
 
@@ -232,6 +239,12 @@ pub enum PairKind {
     Secp256k1,
     /// Edwards curve 25519.
     Ed25519,
+    /// ML-KEM-512.
+    MlKem512,
+    /// ML-KEM-768.
+    MlKem768,
+    /// ML-KEM-1024.
+    MlKem1024,
     /// SM2.
     Sm2,
 }
@@ -247,6 +260,9 @@ impl PairKind {
             PairKind::P521 => MaterialKind::EcP521,
             PairKind::Secp256k1 => MaterialKind::Secp256k1,
             PairKind::Ed25519 => MaterialKind::Ed25519,
+            PairKind::MlKem512 => MaterialKind::MlKem512,
+            PairKind::MlKem768 => MaterialKind::MlKem768,
+            PairKind::MlKem1024 => MaterialKind::MlKem1024,
             PairKind::Sm2 => MaterialKind::Sm2,
         }
     }
@@ -309,7 +325,7 @@ pub async fn unwrap_data_key(
     cx.uses_under(binding.pairs());
     let key = cx.key(key).await?;
     fit::must_wrap(&key)?;
-    let header = Header::parse(wrapped).map_err(|_| Error::InvalidCiphertext)?;
+    let header = header(cx, wrapped)?;
     if header.key_id() != key.id.as_str() {
         return Err(Error::InvalidCiphertext);
     }
@@ -369,13 +385,26 @@ fn decrypting(cx: &Context) -> GrantOperation {
 }
 
 async fn open(cx: &mut Context, binding: &Binding, ciphertext: &[u8]) -> Result<(Key, Secret)> {
-    let header = Header::parse(ciphertext).map_err(|_| Error::InvalidCiphertext)?;
+    let header = header(cx, ciphertext)?;
     let id = KeyId::parse(header.key_id()).map_err(|_| Error::InvalidCiphertext)?;
     cx.uses_under(binding.pairs());
     let key = cx.key_for(decrypting(cx), &KeyRef::Id(id)).await?;
     fit::must_encrypt(&key)?;
     let plaintext = open_with(cx, &key, &header, binding, ciphertext).await?;
     Ok((key, plaintext))
+}
+
+/// Reads a blob's header. That a blob is of another deployment is for the operator to know, who may
+/// have pointed a client at the wrong one; the client's refusal says nothing of it.
+fn header(cx: &Context, ciphertext: &[u8]) -> Result<Header> {
+    let header = Header::parse(ciphertext).map_err(|_| Error::InvalidCiphertext)?;
+    if !header.hints_at(cx.kms().deployment_id()) {
+        tracing::info!(
+            key = header.key_id(),
+            "a ciphertext came that seems to be of another deployment"
+        );
+    }
+    Ok(header)
 }
 
 async fn open_with(

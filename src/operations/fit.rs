@@ -17,6 +17,7 @@ pub(super) fn must_encrypt(key: &Key) -> Result<()> {
         KeyUsage::SignVerify => Some(Unfit::ForSignatures),
         KeyUsage::GenerateVerifyMac => Some(Unfit::ForMacs),
         KeyUsage::KeyAgreement => Some(Unfit::ForAgreement),
+        KeyUsage::EncapsulateDecapsulate => Some(Unfit::ForEncapsulation),
     })
 }
 
@@ -37,6 +38,7 @@ pub(super) fn must_sign(key: &Key) -> Result<()> {
         (_, KeyUsage::EncryptDecrypt) => Some(Unfit::ForEncryption),
         (_, KeyUsage::GenerateVerifyMac) => Some(Unfit::ForMacs),
         (_, KeyUsage::KeyAgreement) => Some(Unfit::ForAgreement),
+        (_, KeyUsage::EncapsulateDecapsulate) => Some(Unfit::ForEncapsulation),
     })
 }
 
@@ -57,6 +59,11 @@ pub(super) fn must_mac(key: &Key) -> Result<()> {
 /// The key must be for agreeing on secrets.
 pub(super) fn must_agree(key: &Key) -> Result<()> {
     refuse((key.usage != KeyUsage::KeyAgreement).then_some(Unfit::NotForAgreement))
+}
+
+/// The key must be for encapsulating secrets.
+pub(super) fn must_encapsulate(key: &Key) -> Result<()> {
+    refuse((key.usage != KeyUsage::EncapsulateDecapsulate).then_some(Unfit::NotForEncapsulation))
 }
 
 /// The key's material must be kmsd's own and in the built-in keystore, for it is to be copied. What

@@ -8,6 +8,7 @@ pub mod aliases;
 pub mod capsules;
 pub mod ciphers;
 pub mod default_keys;
+pub mod encapsulation;
 pub mod enclaves;
 mod fit;
 pub mod grants;

@@ -10,7 +10,7 @@ use crate::kms::{Context, material_kind};
 use crate::model::error::{Error, Result};
 use crate::model::key::{Key, KeyRef};
 
-/// Signs a message or its digest.
+/// Signs a message, its digest or its representative.
 ///
 /// # Errors
 /// [`Error::UnfitKey`], [`Error::UnfitAlgorithm`], [`Error::DigestLength`].
@@ -23,8 +23,9 @@ pub async fn sign(
 ) -> Result<(Key, Vec<u8>)> {
     let key = signing_key(cx, key, algorithm, kind, message).await?;
     let material = cx.material(&key, current(&key)?).await?;
+    let env = cx.env().clone();
     let sign = move |material: &Material, message: &[u8]| {
-        asymmetric::sign(material, algorithm, kind, message)
+        asymmetric::sign(material, algorithm, kind, message, env.entropy())
     };
     let signature = cx.kms().compute(material, message, sign).await?;
     let signature = signature.map_err(fault)?;
@@ -72,18 +73,12 @@ async fn signing_key(
     let key = cx.key(key).await?;
     fit::must_sign(&key)?;
     let unfit = Error::UnfitAlgorithm("signing_algorithm", key.spec.family());
-    if !material_kind(key.spec)
-        .signing_algorithms()
-        .contains(&algorithm)
-    {
+    let algorithms = material_kind(key.spec).signing_algorithms();
+    if !algorithms.contains(&algorithm) || !algorithm.takes(kind) {
         return Err(unfit);
     }
-    if kind == MessageType::Digest {
-        // Pure Ed25519 signs messages, never digests.
-        let digest = algorithm.digest().ok_or(unfit)?;
-        if message.len() != digest.output_len() {
-            return Err(Error::DigestLength);
-        }
+    match algorithm.message_len(kind) {
+        Some(len) if len != message.len() => Err(Error::DigestLength),
+        _ => Ok(key),
     }
-    Ok(key)
 }

@@ -21,12 +21,13 @@ const USES: &[Action] = &[
     Action::GenerateMac,
     Action::VerifyMac,
     Action::DeriveSharedSecret,
+    Action::Encapsulate,
+    Action::Decapsulate,
     Action::CreateDatakeyCapsule,
     Action::DecryptDatakeyCapsule,
 ];
 
-/// Reads the record of a key's last use, if there was one: by anybody, in any dialect. Of what
-/// decrypts with one key and encrypts with another the record is about the second.
+/// Reads the record of a key's last use, if there was one: by anybody, in any dialect.
 ///
 /// # Errors
 /// [`crate::model::error::Error::KeyNotFound`].

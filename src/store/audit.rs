@@ -1,8 +1,8 @@
 //! The audit trail.
 
-use sqlx::{PgPool, Postgres, QueryBuilder, Sqlite};
+use sqlx::{Postgres, QueryBuilder, Sqlite};
 
-use super::{Result, Store, StoreError, Tx, read};
+use super::{Db, Result, Store, StoreError, Tx, read};
 use crate::model::action::Action;
 use crate::model::audit::Record;
 use crate::model::ids::{KeyId, ProjectId, Region};
@@ -67,20 +67,33 @@ pub(super) async fn append(
 }
 
 /// Appends a group of records that belong to no change: one statement, one round trip, unless it
-/// is a large group.
+/// is a large group. Sent again after a connection broke, what is there already is passed over.
 pub(super) async fn append_group(
-    pool: &PgPool,
+    db: &Db,
+    durable: bool,
     writer: &str,
     records: &[(i64, &Record)],
 ) -> sqlx::Result<()> {
+    const ONCE: &str = " ON CONFLICT (writer, seq) DO NOTHING";
     for rows in records.chunks(ROWS) {
-        let mut query = QueryBuilder::<Postgres>::new(INSERT);
-        // Sent again after a connection broke, what is there already is passed over.
-        push_rows!(query, writer, rows)
-            .push(" ON CONFLICT (writer, seq) DO NOTHING")
-            .build()
-            .execute(pool)
-            .await?;
+        match db {
+            Db::Postgres { pool, relaxed } => {
+                let mut query = QueryBuilder::<Postgres>::new(INSERT);
+                push_rows!(query, writer, rows)
+                    .push(ONCE)
+                    .build()
+                    .execute(if durable { pool } else { relaxed })
+                    .await?;
+            }
+            Db::Sqlite { write, .. } => {
+                let mut query = QueryBuilder::<Sqlite>::new(INSERT);
+                push_rows!(query, writer, rows)
+                    .push(ONCE)
+                    .build()
+                    .execute(write)
+                    .await?;
+            }
+        }
     }
     Ok(())
 }

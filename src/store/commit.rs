@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use sqlx::{Connection, PgPool, SqlitePool};
+use sqlx::{PgPool, SqlitePool};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{MissedTickBehavior, timeout};
 
@@ -376,6 +376,23 @@ async fn apply(tx: &mut Tx<'_>, write: &Write) -> Result<()> {
     }
 }
 
+/// Carries out writes as a part of a transaction, which goes back to where it was when one of them
+/// is refused.
+async fn all_or_nothing(tx: &mut Tx<'_>, writes: &[Write]) -> Result<Result<()>> {
+    let mut part = tx.begin().await?;
+    let mut done = Ok(());
+    for write in writes {
+        if done.is_ok() {
+            done = apply(&mut part, write).await;
+        }
+    }
+    match done {
+        Ok(()) => part.commit().await?,
+        Err(_) => part.rollback().await?,
+    }
+    Ok(done)
+}
+
 /// A change, or a record alone, on its way to the one task that writes.
 struct Job {
     writes: Vec<Write>,
@@ -508,30 +525,23 @@ impl Committer {
         let durable = group
             .iter()
             .any(|job| job.durability == Durability::Durable);
-        let done = match &self.db {
-            Db::Postgres { pool, relaxed } => {
-                self.unflushed |= !durable;
-                let pool = if durable {
-                    pool.clone()
-                } else {
-                    relaxed.clone()
-                };
-                timeout(
-                    limits::DATABASE_TIME,
-                    self.records_on_postgres(&pool, group),
-                )
+        let done = match self.db.clone() {
+            Db::Sqlite { write, .. } => match self.set_relaxed(&write, !durable).await {
+                Err(error) => Err(error),
+                Ok(()) if group.iter().all(|job| job.writes.is_empty()) => {
+                    self.records(group, durable).await
+                }
+                Ok(()) => self.group_on_sqlite(&write, group).await,
+            },
+            Db::Postgres { .. } => timeout(limits::DATABASE_TIME, self.records(group, durable))
                 .await
                 .unwrap_or_else(|_| {
                     Err(StoreError::Unavailable(
                         "the database took too long for an audit record".into(),
                     ))
-                })
-            }
-            Db::Sqlite { write, .. } => {
-                let write = write.clone();
-                self.group_on_sqlite(&write, group, durable).await
-            }
+                }),
         };
+        self.unflushed |= !durable;
         // A group that failed as a whole failed for each of its jobs.
         if let Err(error) = done {
             for job in group.drain(..) {
@@ -541,15 +551,14 @@ impl Committer {
         group.clear();
     }
 
-    async fn records_on_postgres(&self, pool: &PgPool, group: &mut Vec<Job>) -> Result<()> {
+    async fn records(&self, group: &mut Vec<Job>, durable: bool) -> Result<()> {
         let first = reserve(&self.seq, group.len());
         let records: Vec<_> = (first..).zip(group.iter().map(|job| &job.record)).collect();
         // A dead connection (the server was restarted) is replaced and the group sent again; the
         // records' numbers keep it from being written twice.
-        match audit::append_group(pool, &self.writer, &records).await {
-            Err(error) if super::is_dead_connection(&error) => {
-                audit::append_group(pool, &self.writer, &records).await?;
-            }
+        let send = || audit::append_group(&self.db, durable, &self.writer, &records);
+        match send().await {
+            Err(error) if super::is_dead_connection(&error) => send().await?,
             done => done?,
         }
         for job in group.drain(..) {
@@ -558,40 +567,34 @@ impl Committer {
         Ok(())
     }
 
-    async fn group_on_sqlite(
-        &mut self,
-        write: &SqlitePool,
-        group: &mut Vec<Job>,
-        durable: bool,
-    ) -> Result<()> {
-        self.set_relaxed(write, !durable).await?;
-        let first = reserve(&self.seq, group.len());
+    /// Changes, and records among them, in one transaction with one flush.
+    async fn group_on_sqlite(&self, write: &SqlitePool, group: &mut Vec<Job>) -> Result<()> {
+        let mut tx = Tx::Sqlite(write.begin_with("BEGIN IMMEDIATE").await?);
         let mut outcomes = Vec::with_capacity(group.len());
-        let mut tx = write.begin_with("BEGIN IMMEDIATE").await?;
-        for (seq, job) in (first..).zip(group.iter()) {
-            let part = tx.begin().await?;
-            let mut part = Tx::Sqlite(part);
-            let mut outcome = Ok(());
-            for write in &job.writes {
-                outcome = apply(&mut part, write).await;
-                if outcome.is_err() {
-                    break;
-                }
+        for job in group.iter() {
+            let done = match job.writes.as_slice() {
+                [] => Ok(()),
+                // One statement, which does all or nothing by itself.
+                [write @ Write::SaveKey { .. }] => apply(&mut tx, write).await,
+                writes => all_or_nothing(&mut tx, writes).await?,
+            };
+            // Such as a full disk, after which SQLite has given the transaction up.
+            if let Err(error @ StoreError::Unavailable(_)) = done {
+                return Err(error);
             }
-            if outcome.is_ok() {
-                outcome = audit::append(&mut part, &self.writer, &[(seq, &job.record)]).await;
-            }
-            match (&outcome, part) {
-                (Ok(()), part) => part.commit().await?,
-                (Err(_), Tx::Sqlite(part)) => part.rollback().await?,
-                (Err(_), Tx::Postgres(part)) => part.rollback().await?,
-            }
-            outcomes.push(outcome);
+            outcomes.push(done);
         }
+        let first = reserve(&self.seq, group.len());
+        let records: Vec<_> = (first..)
+            .zip(group.iter().map(|job| &job.record))
+            .zip(&outcomes)
+            .filter(|(_, done)| done.is_ok())
+            .map(|(record, _)| record)
+            .collect();
+        audit::append(&mut tx, &self.writer, &records).await?;
         tx.commit().await?;
-        self.unflushed |= !durable;
-        for (job, outcome) in group.drain(..).zip(outcomes) {
-            let _ = job.reply.send(outcome);
+        for (job, done) in group.drain(..).zip(outcomes) {
+            let _ = job.reply.send(done);
         }
         Ok(())
     }
@@ -625,7 +628,14 @@ impl Committer {
 
     async fn try_flush(&mut self) -> Result<()> {
         let mut tx = match &self.db {
-            Db::Postgres { pool, .. } => Tx::Postgres(pool.begin().await?),
+            // Its own connection: those of the pool may belong to workers that have ended already.
+            Db::Postgres { relaxed, .. } => {
+                let mut tx = relaxed.begin().await?;
+                sqlx::query("SET LOCAL synchronous_commit = on")
+                    .execute(&mut *tx)
+                    .await?;
+                Tx::Postgres(tx)
+            }
             Db::Sqlite { write, .. } => {
                 let write = write.clone();
                 self.set_relaxed(&write, false).await?;

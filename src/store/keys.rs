@@ -2,9 +2,10 @@
 
 use sqlx::{PgPool, QueryBuilder};
 
+use super::fresh::Identity;
 use super::{
-    Result, Sealable, Sealed, Store, StoreError, Tx, audit, keystores, on, one_or_conflict, read,
-    usage,
+    Db, Result, Sealable, Sealed, Store, StoreError, Tx, audit, keystores, on, one_or_conflict,
+    read, usage,
 };
 use crate::crypto::row::RowSeal;
 use crate::crypto::secret::Secret;
@@ -228,6 +229,52 @@ pub struct Destroyed {
     pub keystore_id: String,
 }
 
+/// Keys that [`find`] looks for at once, at most.
+pub(super) const FOUND_AT_ONCE: usize = 64;
+
+#[derive(sqlx::FromRow)]
+struct FoundRow {
+    place: i32,
+    #[sqlx(flatten)]
+    row: Row,
+}
+
+/// Keys by their whole identities, in one read: for each, in the order they are given, what is there.
+pub(super) async fn find(
+    db: &Db,
+    wanted: &[&Identity],
+) -> Result<Vec<Option<Result<Sealed<Key>>>>> {
+    // The number of rows is made a power of two by asking for the last key again, so that there are
+    // few texts of the statement. The cross join has the wanted keys looked up one by one.
+    let rows = wanted.len().next_power_of_two();
+    let mut found = vec![None; rows];
+    let read: Vec<FoundRow> = read!(db, db => {
+        let mut query = QueryBuilder::new("WITH wanted (place, its_project, its_region, its_id) AS (");
+        query.push_values(0..rows, |mut row, place| {
+            row.push(place);
+            if let Some((project, region, id)) = wanted.get(place).or(wanted.last()) {
+                row.push_bind(project.as_str());
+                row.push_bind(region.as_str());
+                row.push_bind(id.as_str());
+            }
+        });
+        query.push(concat!(
+            ") SELECT place, ", columns!(), " FROM wanted CROSS JOIN keys \
+             WHERE project_id = its_project AND region = its_region AND id = its_id"
+        ));
+        query.build_query_as().fetch_all(db).await
+    })?;
+    for FoundRow { place, row } in read {
+        if let Some(found) = usize::try_from(place)
+            .ok()
+            .and_then(|place| found.get_mut(place))
+        {
+            *found = Some(row.try_into());
+        }
+    }
+    Ok(found)
+}
+
 impl Store {
     /// One key, by its whole identity: never by id alone (threat model I-16).
     ///
@@ -239,18 +286,9 @@ impl Store {
         region: &Region,
         id: &KeyId,
     ) -> Result<Option<Sealed<Key>>> {
-        let row: Option<Row> = read!(self, db => {
-            sqlx::query_as(concat!(
-                "SELECT ", columns!(), " FROM keys \
-                 WHERE project_id = $1 AND region = $2 AND id = $3"
-            ))
-            .bind(project.as_str())
-            .bind(region.as_str())
-            .bind(id.as_str())
-            .fetch_optional(db)
+        self.keys
+            .find((project.clone(), region.clone(), id.clone()))
             .await
-        })?;
-        row.map(TryInto::try_into).transpose()
     }
 
     /// Every key of this id: a multi-region key and its replicas, wherever they are. For whoever
@@ -402,7 +440,7 @@ impl Store {
                 "SELECT COALESCE((SELECT key_count FROM project_usage \
                      WHERE project_id = $1 AND region = $2), 0) \
                  - (SELECT COUNT(*) FROM keys \
-                     WHERE project_id = $1 AND region = $2 AND key_state = 4 AND delete_at <= $3)",
+                     WHERE project_id = $1 AND region = $2 AND delete_at <= $3)",
             )
             .bind(project.as_str())
             .bind(region.as_str())

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use sqlx::Acquire;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
@@ -24,6 +25,7 @@ pub mod aliases;
 pub mod audit;
 mod commit;
 pub mod deployment;
+mod fresh;
 pub mod grants;
 pub mod identity;
 pub mod key_policies;
@@ -147,6 +149,13 @@ enum Db {
     Sqlite { read: SqlitePool, write: SqlitePool },
 }
 
+impl Db {
+    /// Itself, as [`read!`] asks a store for it.
+    fn db(&self) -> &Self {
+        self
+    }
+}
+
 /// Runs a reading expression against whichever database is configured: `$db` is a native pool
 /// inside it. A dead connection (the server was restarted) is tried once more; nothing else is.
 macro_rules! read {
@@ -190,6 +199,21 @@ pub(crate) enum Tx<'c> {
 }
 
 impl Tx<'_> {
+    /// A part of it that can be rolled back alone.
+    async fn begin(&mut self) -> sqlx::Result<Tx<'_>> {
+        Ok(match self {
+            Tx::Postgres(tx) => Tx::Postgres(tx.begin().await?),
+            Tx::Sqlite(tx) => Tx::Sqlite(tx.begin().await?),
+        })
+    }
+
+    async fn rollback(self) -> sqlx::Result<()> {
+        match self {
+            Tx::Postgres(tx) => tx.rollback().await,
+            Tx::Sqlite(tx) => tx.rollback().await,
+        }
+    }
+
     async fn commit(self) -> sqlx::Result<()> {
         match self {
             Tx::Postgres(tx) => tx.commit().await,
@@ -318,6 +342,7 @@ impl DatabaseUrl {
 #[derive(Clone)]
 pub struct Store {
     db: Db,
+    keys: fresh::Reader,
     queue: commit::Queue,
 }
 
@@ -332,7 +357,8 @@ impl Store {
             DatabaseUrl::Postgres(server) => open_postgres(server, options).await?,
         };
         let queue = commit::Queue::start(db.clone(), writer);
-        Ok(Self { db, queue })
+        let keys = fresh::Reader::start(db.clone());
+        Ok(Self { db, keys, queue })
     }
 
     /// Waits for what is queued and closes every connection.

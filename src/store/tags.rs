@@ -281,7 +281,7 @@ impl Store {
                         .push(") AS tagged WHERE found NOT IN (SELECT id FROM keys WHERE project_id = ")
                         .push_bind(project.as_str());
                     query.push(" AND region = ").push_bind(region.as_str());
-                    query.push(" AND key_state = 4 AND delete_at <= ").push_bind(now.millis());
+                    query.push(" AND delete_at <= ").push_bind(now.millis());
                     query.push(")");
                     and_has_tags!(query, "found", project, region, others);
                     if !search.name_contains.is_empty() {

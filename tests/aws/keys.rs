@@ -370,6 +370,10 @@ async fn uses_of_other_kinds_by_state(db: Db) {
     let signing = json!({ "KeySpec": "ECC_NIST_P256", "KeyUsage": "SIGN_VERIFY" });
     let mac = json!({ "KeySpec": "HMAC_256", "KeyUsage": "GENERATE_VERIFY_MAC" });
     let agreeing = json!({ "KeySpec": "ECC_NIST_P256", "KeyUsage": "KEY_AGREEMENT" });
+    let lattice_signing = json!({ "KeySpec": "ML_DSA_44", "KeyUsage": "SIGN_VERIFY" });
+    let by_lattice = json!({ "Message": x, "SigningAlgorithm": "ML_DSA_SHAKE_256" });
+    let encapsulating = json!({ "KeySpec": "ML_KEM_512", "KeyUsage": "ENCAPSULATE_DECAPSULATE" });
+    let kem = json!({ "EncapsulationAlgorithm": "ML_KEM" });
     let sign = json!({ "Message": x, "SigningAlgorithm": "ECDSA_SHA_256" });
     let code = json!({ "Message": x, "MacAlgorithm": "HMAC_SHA_256" });
     for (operation, members, more, enabled) in [
@@ -392,6 +396,21 @@ async fn uses_of_other_kinds_by_state(db: Db) {
             "DeriveSharedSecret",
             &agreeing,
             json!({ "KeyAgreementAlgorithm": "ECDH", "PublicKey": peer }),
+            "ok",
+        ),
+        ("Sign", &lattice_signing, by_lattice.clone(), "ok"),
+        (
+            "Verify",
+            &lattice_signing,
+            with(&by_lattice, "Signature", x),
+            "KMSInvalidSignatureException",
+        ),
+        ("GetPublicKey", &encapsulating, json!({}), "ok"),
+        ("Encapsulate", &encapsulating, kem.clone(), "ok"),
+        (
+            "Decapsulate",
+            &encapsulating,
+            with(&kem, "SharedSecretCiphertextBlob", &"A".repeat(1024)),
             "ok",
         ),
     ] {
@@ -487,6 +506,7 @@ async fn other_accounts_keys_are_not_there_i_19(db: Db) {
     let sign = json!({ "Message": "eA==", "SigningAlgorithm": "ECDSA_SHA_256" });
     let code = json!({ "Message": "eA==", "MacAlgorithm": "HMAC_SHA_256" });
     let agree = json!({ "KeyAgreementAlgorithm": "ECDH", "PublicKey": "eA==" });
+    let kem = json!({ "EncapsulationAlgorithm": "ML_KEM" });
     for name in [arn.as_str(), id_of(&arn)] {
         for (operation, more) in [
             ("DescribeKey", json!({})),
@@ -515,6 +535,11 @@ async fn other_accounts_keys_are_not_there_i_19(db: Db) {
             ("GenerateMac", code.clone()),
             ("VerifyMac", with(&code, "Mac", "eA==")),
             ("DeriveSharedSecret", agree.clone()),
+            ("Encapsulate", kem.clone()),
+            (
+                "Decapsulate",
+                with(&kem, "SharedSecretCiphertextBlob", "eA=="),
+            ),
         ] {
             let mut body = more;
             body["KeyId"] = json!(name);

@@ -113,6 +113,20 @@ async fn a_store_from_first_to_last(db: Db) {
             .await
             .aws_refused("UnsupportedOperationException");
     }
+    // No interface to modules has these yet.
+    for (spec, usage) in [
+        ("ML_DSA_44", "SIGN_VERIFY"),
+        ("ML_KEM_768", "ENCAPSULATE_DECAPSULATE"),
+    ] {
+        let body = json!({
+            "KeySpec": spec, "KeyUsage": usage, "Origin": "AWS_CLOUDHSM", "CustomKeyStoreId": id,
+        });
+        let said = server.aws("CreateKey", body).await;
+        assert_eq!(
+            said.aws_refused("UnsupportedOperationException"),
+            format!("KeySpec {spec} is not offered here")
+        );
+    }
     server
         .aws("DisconnectCustomKeyStore", named.clone())
         .await

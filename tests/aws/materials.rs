@@ -8,7 +8,7 @@ use kmsd::crypto::wrap::KeyWrap;
 use kmsd::operations::upkeep::{TimeGuard, step};
 use serde_json::{Value, json};
 
-use crate::support::calls::base64;
+use crate::support::calls::{KEY_RECORDS, base64};
 use crate::support::imports::unbase64;
 use crate::support::{Db, TestServer, on_both};
 
@@ -16,6 +16,7 @@ on_both!(
     specs_that_only_this_dialect_makes,
     answers_tell_which_material_was_used,
     the_last_use_is_told,
+    encrypting_anew_uses_two_keys,
     rotation_is_planned_and_told,
     rotation_on_demand_has_a_limit,
     keys_that_cannot_rotate_are_told_why,
@@ -179,6 +180,41 @@ async fn the_last_use_is_told(db: Db) {
         .aws("GetKeyLastUsage", json!({ "KeyId": "alias/none" }))
         .await
         .aws_refused("NotFoundException");
+    server.stop().await;
+}
+
+/// Contract, section 11.11: encrypting anew is a use of both keys.
+async fn encrypting_anew_uses_two_keys(db: Db) {
+    let server = TestServer::start(db).await;
+    let from = made(&server, json!({})).await;
+    let to = made(&server, json!({})).await;
+    let seal = json!({ "KeyId": from["KeyId"], "Plaintext": base64(b"hello") });
+    let sealed = server.aws("Encrypt", seal).await.ok(200)["CiphertextBlob"].clone();
+    let body = json!({ "CiphertextBlob": sealed, "DestinationKeyId": to["KeyId"] });
+    let moved = server.aws("ReEncrypt", body).await;
+    let records = async |key: &Value| {
+        let body = json!({ "key_id": key["KeyId"] });
+        let found = server.call(KEY_RECORDS, body).await.ok(200);
+        let found = found["records"].as_array().unwrap().iter();
+        let found = found.filter(|record| record["action"] == "ReEncrypt");
+        found
+            .map(|record| record["detail"].clone())
+            .collect::<Vec<_>>()
+    };
+    for (key, word, other) in [(&from, "to", &to), (&to, "from", &from)] {
+        let body = json!({ "KeyId": key["KeyId"] });
+        let told = server.aws("GetKeyLastUsage", body).await.ok(200);
+        let used = &told["KeyLastUsage"];
+        assert_eq!(used["Operation"], "ReEncrypt");
+        assert_eq!(used["KmsRequestId"], moved.header("x-amzn-requestid"));
+        let words = format!("{word} {}", other["KeyId"].as_str().unwrap());
+        assert_eq!(records(key).await, [words]);
+    }
+    // Of one key it is one use.
+    let sealed = moved.ok(200)["CiphertextBlob"].clone();
+    let body = json!({ "CiphertextBlob": sealed, "DestinationKeyId": to["KeyId"] });
+    server.aws("ReEncrypt", body).await.ok(200);
+    assert_eq!(records(&to).await.len(), 2);
     server.stop().await;
 }
 
@@ -363,7 +399,7 @@ fn wrap(server: &TestServer, spec: &str, algorithm: &str, made: &Value, bytes: &
 }
 
 /// Imports material with more members.
-async fn import(
+pub(super) async fn import(
     server: &TestServer,
     key: &Value,
     bytes: &[u8],

@@ -10,6 +10,7 @@ use crate::support::{Db, Setup, TestServer, on_both};
 on_both!(
     a_key_is_made_for_many_regions,
     replicas_share_the_key_and_nothing_else,
+    post_quantum_keys_are_the_same_in_every_region,
     the_primary_moves,
     a_primary_leaves_after_its_replicas,
     replications_that_do_not_fit,
@@ -115,6 +116,31 @@ async fn replicas_share_the_key_and_nothing_else(db: Db) {
         described(&server, AWAY, key).await["CurrentKeyMaterialId"].clone(),
     );
     assert_eq!(ids.0, ids.1);
+    server.stop().await;
+}
+
+async fn post_quantum_keys_are_the_same_in_every_region(db: Db) {
+    let server = started(db).await;
+    let in_both = async |spec: &str, usage: &str| {
+        let members = json!({ "KeySpec": spec, "KeyUsage": usage, "MultiRegion": true });
+        let key = server.aws("CreateKey", members).await.ok(200)["KeyMetadata"]["KeyId"].clone();
+        replicate(&server, &key).await;
+        key
+    };
+    let key = in_both("ML_DSA_65", "SIGN_VERIFY").await;
+    let mut body = json!({
+        "KeyId": key, "Message": base64(b"hello"), "SigningAlgorithm": "ML_DSA_SHAKE_256",
+    });
+    let signed = server.aws_at(AWAY, "Sign", body.clone()).await.ok(200);
+    body["Signature"] = signed["Signature"].clone();
+    server.aws("Verify", body).await.ok(200);
+
+    let key = in_both("ML_KEM_768", "ENCAPSULATE_DECAPSULATE").await;
+    let mut body = json!({ "KeyId": key, "EncapsulationAlgorithm": "ML_KEM" });
+    let made = server.aws("Encapsulate", body.clone()).await.ok(200);
+    body["SharedSecretCiphertextBlob"] = made["SharedSecretCiphertextBlob"].clone();
+    let opened = server.aws_at(AWAY, "Decapsulate", body).await.ok(200);
+    assert_eq!(opened["SharedSecret"], made["SharedSecret"]);
     server.stop().await;
 }
 

@@ -293,7 +293,7 @@ async fn tags_that_break_their_rules(db: Db) {
 const HOME: &str = "home-region-1";
 
 /// The ARN of the user of an account.
-fn user_arn(account: &Account) -> String {
+pub(super) fn user_arn(account: &Account) -> String {
     format!(
         "arn:aws:iam::{}:user/{}",
         account.project.account, account.user

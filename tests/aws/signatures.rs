@@ -16,6 +16,7 @@ on_both!(
     what_is_changed_after_signing_is_noticed_i_10,
     the_payload_hash_is_ours_i_11,
     what_must_be_signed_i_12,
+    the_date_may_be_the_headers,
     a_request_is_signed_once_i_3,
     the_window_has_two_ends_i_14,
     presigned_requests_end_i_14,
@@ -220,6 +221,40 @@ async fn what_must_be_signed_i_12(db: Db) {
     request.set("x-forwarded-for", "192.0.2.1");
     request.set("amz-sdk-request", "attempt=1");
     request.send(&server).await.ok(200);
+    server.stop().await;
+}
+
+/// Contract, section 12: where there is no X-Amz-Date, the Date header counts.
+async fn the_date_may_be_the_headers(db: Db) {
+    let server = TestServer::start(db).await;
+    let dated = |date: &str, is_signed: bool| {
+        let mut signer = server.aws_signer();
+        signer.names.retain(|name| name != "x-amz-date");
+        signer.headers.push(("date".into(), date.into()));
+        if is_signed {
+            signer.names.insert(1, "date".into());
+        }
+        let mut request = list(&signer);
+        request.remove("x-amz-date");
+        request
+    };
+    for (date, is_signed, wanted) in [
+        ("Fri, 02 Jan 2026 03:04:05 GMT", true, "ok"),
+        ("20260102T030405Z", true, "ok"),
+        ("Fri, 02 Jan 2026 03:04:05 GMT", false, INVALID),
+        // Another time than was signed; one that is over.
+        ("Fri, 02 Jan 2026 03:04:06 GMT", true, INVALID),
+        ("Fri, 02 Jan 2026 02:04:05 GMT", true, INVALID),
+        ("2026-01-02T03:04:05Z", true, INCOMPLETE),
+        ("now", true, INCOMPLETE),
+    ] {
+        let request = dated(date, is_signed);
+        assert_eq!(
+            outcome(&server, &request).await,
+            wanted,
+            "{date} {is_signed}"
+        );
+    }
     server.stop().await;
 }
 

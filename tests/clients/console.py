@@ -287,21 +287,36 @@ def filtering(browser):
 def kinds_of_others(browser):
     """Keys of kinds that only AWS's dialect makes are shown and found."""
     aws = boto3.client("kms")  # what kmsd prints is in the environment
-    made = aws.create_key(KeySpec="ECC_NIST_P521", KeyUsage="SIGN_VERIFY")["KeyMetadata"]["KeyId"]
-    spec = api("describe-key", {"key_id": made})["key_info"]["key_spec"]
     visit = Visit(browser)
     page = visit.sign_in()
-    page.get_by_label("Search by name or ID").fill(made)
-    row = page.get_by_role("row").filter(has_text=made)
-    expect(row).to_contain_text(spec)
-    expect(row).to_contain_text("Sign and verify")
-    page.get_by_role("button", name="Clear filters").click()
-    page.get_by_label("Algorithm").select_option(spec)
-    expect(page.get_by_role("table").get_by_role("row")).to_have_count(2)
-    row.get_by_role("link").click()
-    expect(page.get_by_text(f"this one is {spec}")).to_be_visible()
-    api("schedule-key-deletion", {"key_id": made, "pending_days": "7"})
-    done(f"a key of {spec} is shown and found")
+    for kind, usage, words in (
+        ("ECC_NIST_P521", "SIGN_VERIFY", "Sign and verify"),
+        ("ML_DSA_65", "SIGN_VERIFY", "Sign and verify"),
+        ("ML_KEM_768", "ENCAPSULATE_DECAPSULATE", "Encapsulate and decapsulate"),
+    ):
+        made = aws.create_key(KeySpec=kind, KeyUsage=usage)["KeyMetadata"]["KeyId"]
+        spec = api("describe-key", {"key_id": made})["key_info"]["key_spec"]
+        page.get_by_role("link", name="Custom keys").click()
+        page.get_by_role("button", name="Refresh").click()
+        page.get_by_label("Search by name or ID").fill(made)
+        row = page.get_by_role("row").filter(has_text=made)
+        expect(row).to_contain_text(spec)
+        expect(row).to_contain_text(words)
+        page.get_by_role("button", name="Clear filters").click()
+        page.get_by_label("Algorithm").select_option(spec)
+        expect(page.get_by_role("table").get_by_role("row")).to_have_count(2)
+        page.get_by_label("Usage").select_option(words)
+        expect(page.get_by_role("table").get_by_role("row")).to_have_count(2)
+        visit.shot(f"kind-{spec}")
+        row.get_by_role("link").click()
+        expect(page.get_by_text(f"this one is {spec}")).to_be_visible()
+        for tab in page.get_by_role("tab").all():
+            tab.click()
+            page.locator("#panel").get_by_text("Loading").wait_for(state="detached")
+            check(f"the tab {tab.inner_text()} of a key of {spec}", page.get_by_role("alert").count(), 0)
+        page.get_by_role("link", name="Custom keys").click()
+        page.get_by_role("button", name="Clear filters").click()
+        api("schedule-key-deletion", {"key_id": made, "pending_days": "7"})
     visit.leave()
 
 

@@ -8,6 +8,7 @@ use kmsd::crypto::algorithm::{MessageType, SigningAlgorithm};
 use kmsd::crypto::asymmetric;
 use kmsd::crypto::material::{Material, MaterialKind};
 use kmsd::crypto::secret::Secret;
+use kmsd::env::Env;
 use serde_json::{Value, json};
 
 use super::TestServer;
@@ -52,8 +53,9 @@ impl Custom {
     /// A signature of a text, Base64.
     pub fn sign(&self, text: &str) -> String {
         let algorithm = SigningAlgorithm::EcdsaSha256;
+        let (raw, env) = (MessageType::Raw, Env::real());
         let signature =
-            asymmetric::sign(&self.key, algorithm, MessageType::Raw, text.as_bytes()).unwrap();
+            asymmetric::sign(&self.key, algorithm, raw, text.as_bytes(), env.entropy()).unwrap();
         base64(&signature)
     }
 

@@ -15,6 +15,7 @@ export const USAGES = {
   SIGN_VERIFY: "Sign and verify",
   GENERATE_VERIFY_MAC: "Generate and verify MAC",
   KEY_AGREEMENT: "Key agreement",
+  ENCAPSULATE_DECAPSULATE: "Encapsulate and decapsulate",
 };
 
 export const usageWords = (usage) => USAGES[usage] ?? usage;
