@@ -1,5 +1,5 @@
-//! What a browser is served: the console at `/console`, the reference of the API at `/docs`, and
-//! the description of the API that both read.
+//! What a browser is served: the console at `/console`, the reference of the API at `/docs` (of AWS's
+//! dialect at `/docs/aws`), and the descriptions of the API that they read.
 //!
 //! They are files, compiled in, and belong to no dialect. The console has no way into kmsd but the
 //! public API, so nothing here asks who is there.
@@ -24,7 +24,7 @@ pub struct File {
     policy: &'static str,
 }
 
-/// The console: nothing but its own files and this origin's API, and no way from text to code
+/// The console, and the description of AWS's dialect: nothing but their own files and this origin's API, and no way from text to code
 /// (Trusted Types refuse `innerHTML` and its kin).
 const CONSOLE: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
      img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; \
@@ -90,6 +90,16 @@ pub const FILES: &[File] = &[
     file!(CONSOLE, "console/tool.js"),
     file!(CONSOLE, "console/words.js"),
     file!("/docs", DOCS, "docs/index.html"),
+    file!("/docs/aws", CONSOLE, "docs/aws.html"),
+    file!(CONSOLE, "docs/aws.js"),
+    file!(CONSOLE, "docs/aws.css"),
+    file!(NOTHING, "docs/aws.json"),
+    File {
+        path: "/docs/using-kmsd-from-aws-tools.md",
+        media_type: "text/plain; charset=utf-8",
+        bytes: include_bytes!("../docs/using-kmsd-from-aws-tools.md"),
+        policy: NOTHING,
+    },
     file!(DOCS, "docs/start.js"),
     file!(DOCS, "docs/start.css"),
     file!(DOCS, "docs/swagger-ui/swagger-ui-bundle.js"),
@@ -103,11 +113,12 @@ pub const FILES: &[File] = &[
 
 /// What a file is, by its name.
 const fn media_type(name: &str) -> &'static str {
-    const KNOWN: [(&str, &str); 4] = [
+    const KNOWN: [(&str, &str); 5] = [
         (".html", "text/html; charset=utf-8"),
         (".js", "text/javascript; charset=utf-8"),
         (".css", "text/css; charset=utf-8"),
         (".svg", "image/svg+xml"),
+        (".json", "application/json"),
     ];
     let mut at = 0;
     while at < KNOWN.len() {
@@ -160,6 +171,7 @@ impl Pages {
         let path = match request.path.as_str() {
             "/console/" => "/console",
             "/docs/" => "/docs",
+            "/docs/aws/" => "/docs/aws",
             other => other,
         };
         let (file, tag) = self.by_path.get(path)?;

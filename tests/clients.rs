@@ -1,8 +1,12 @@
 //! The real clients, unchanged, against a kmsd of their own. What each does stands in
-//! `tests/clients/*.py`.
+//! `tests/clients/*.py` and `*.js`.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+
+use kmsd::model::identity::Role;
+use kmsd::model::ids::DisplayName;
+use kmsd::operations::identity::manage;
 
 use crate::huawei::keystores;
 use crate::support::calls::{CLUSTER, CLUSTER_CA};
@@ -42,6 +46,32 @@ fn awss_sdk_on_postgres() {
 }
 
 #[test]
+fn awss_javascript_sdk_on_sqlite() {
+    against_dev("aws_sdk.js", Db::Sqlite);
+}
+
+#[test]
+fn awss_javascript_sdk_on_postgres() {
+    against_dev("aws_sdk.js", Db::Postgres);
+}
+
+#[test]
+fn awss_javascript_sdk_at_a_limit() {
+    against_a_limit("aws_sdk_throttled.js");
+}
+
+/// boto3 and Huawei's SDK on the same keys.
+#[test]
+fn both_vendors_sdks_on_sqlite() {
+    against_dev("both_sdks.py", Db::Sqlite);
+}
+
+#[test]
+fn both_vendors_sdks_on_postgres() {
+    against_dev("both_sdks.py", Db::Postgres);
+}
+
+#[test]
 fn the_openstack_command_line() {
     against_dev("openstack_cli.py", Db::Sqlite);
 }
@@ -64,6 +94,34 @@ fn requests_generated_from_the_api_description() {
 #[test]
 fn the_console_in_a_browser() {
     against_dev("console.py", Db::Sqlite);
+}
+
+/// A user of two projects, one of which has a keystore.
+#[test]
+fn the_console_with_keystores_and_projects() {
+    run(async {
+        let all = keystores::fixture(Db::Sqlite).await;
+        let (kms, account) = (&all.server.kms, &all.server.account);
+        let second = DisplayName::parse("second").unwrap();
+        manage::add_project(kms, &account.domain, second, None, None)
+            .await
+            .unwrap();
+        let role = Role::TenantAdministrator;
+        manage::set_role(kms, &account.domain, &account.user, "second", role, true)
+            .await
+            .unwrap();
+        let reader = Some(Role::KmsReadOnlyPolicy);
+        let reader = all.server.token_with_role("reader", reader).await;
+        let more = [
+            ("IAM_PROJECT_2", "second".to_owned()),
+            ("IAM_DOMAIN_READER", reader.domain),
+            ("IAM_USER_READER", reader.user),
+            ("IAM_PASSWORD_READER", reader.password),
+            ("IAM_PROJECT_READER", reader.project.name.to_string()),
+        ];
+        drive_with_an_hsm("console_places.py", &all, &more).await;
+        all.stop().await;
+    });
 }
 
 #[test]
@@ -142,18 +200,75 @@ fn dev(db: Db, arguments: &[&str]) -> (Process, Vec<(String, String)>) {
 /// A kmsd with a PKCS#11 token.
 async fn against_an_hsm(suite: &'static str, db: Db) {
     let all = keystores::fixture(db).await;
+    drive_with_an_hsm(suite, &all, &[]).await;
+    all.stop().await;
+}
+
+async fn drive_with_an_hsm(
+    suite: &'static str,
+    all: &keystores::Fixture,
+    more: &[(&'static str, String)],
+) {
+    let account = &all.server.account;
     let settings = [
         ("KMS_ENDPOINT", all.server.url("")),
-        ("KMS_PROJECT_ID", all.server.account.project.id.to_string()),
+        ("KMS_PROJECT_ID", account.project.id.to_string()),
         ("KMS_TOKEN", all.server.token.clone()),
         ("KMS_HSM_CLUSTER", keystores::HSM.to_owned()),
         ("KMS_HSM_CLUSTER_2", CLUSTER.to_owned()),
         ("KMS_HSM_CA", CLUSTER_CA.to_owned()),
-    ]
-    .map(|(name, value)| (name.to_owned(), value));
+        ("IAM_DOMAIN", account.domain.clone()),
+        ("IAM_USER", account.user.clone()),
+        ("IAM_PASSWORD", account.password.clone()),
+        ("IAM_PROJECT", account.project.name.to_string()),
+    ];
+    let settings: Vec<_> = settings
+        .iter()
+        .chain(more)
+        .map(|(name, value)| ((*name).to_owned(), value.clone()))
+        .collect();
     let driven = actix_web::rt::task::spawn_blocking(move || drive(suite, &settings));
     driven.await.unwrap();
-    all.stop().await;
+}
+
+/// A kmsd as it is served, that lets a project make one call in a second.
+fn against_a_limit(suite: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("kmsd.toml");
+    let data = folder.path().join("data");
+    let text = format!(
+        r#"
+        listen = "127.0.0.1:0"
+        operators_listen = "off"
+        data_dir = "{}"
+        limits.calls_per_second = 1
+        "#,
+        data.display(),
+    );
+    std::fs::write(&file, text).unwrap();
+    make_private(&file);
+    let command = || {
+        let mut command = kmsd();
+        command.arg("--config").arg(&file);
+        command
+    };
+    let mut kmsd = Process::start(command().stderr(Stdio::null()));
+    let told = kmsd.lines_until("  address ");
+    let address = told.last().unwrap().split_whitespace().last().unwrap();
+    let add = "iam --json access-key add --user admin --project home-region-1 --domain kmsd";
+    let (succeeded, made) = process::run(command().args(add.split(' ')));
+    assert!(succeeded, "{made}");
+    let made: serde_json::Value = serde_json::from_str(&made).unwrap();
+    let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+    let settings = [
+        ("AWS_ENDPOINT_URL_KMS", address.to_owned()),
+        ("AWS_REGION", "home-region-1".to_owned()),
+        ("AWS_ACCESS_KEY_ID", text(&made["access_key"])),
+        ("AWS_SECRET_ACCESS_KEY", text(&made["secret_key"])),
+    ]
+    .map(|(name, value)| (name.to_owned(), value));
+    drive(suite, &settings);
+    assert_eq!(kmsd.terminate(), Some(0), "kmsd stops in order");
 }
 
 /// A kmsd that trusts a real Keystone, whose answers it believes for so many seconds.
@@ -215,12 +330,22 @@ fn drive(suite: &str, settings: &[(String, String)]) {
 }
 
 fn drive_with(suite: &str, arguments: &[&str], settings: &[(String, String)]) -> String {
-    let mut command = Command::new(python());
+    let mut command = if Path::new(suite)
+        .extension()
+        .is_some_and(|kind| kind == "js")
+    {
+        let mut node = Command::new("node");
+        node.env("NODE_PATH", installed("KMSD_TEST_NODE_MODULES"));
+        node
+    } else {
+        let mut python = Command::new(python());
+        python.env("PYTHONDONTWRITEBYTECODE", "1");
+        python
+    };
     command
         .arg(clients().join(suite))
         .args(arguments)
-        .envs(settings.iter().map(|(name, value)| (name, value)))
-        .env("PYTHONDONTWRITEBYTECODE", "1");
+        .envs(settings.iter().map(|(name, value)| (name, value)));
     let (succeeded, said) = process::run(&mut command);
     println!("{said}");
     assert!(succeeded, "{suite} failed:\n{said}");
@@ -238,7 +363,12 @@ fn clients() -> PathBuf {
 
 /// The Python that has the clients.
 fn python() -> String {
-    std::env::var("KMSD_TEST_PYTHON").unwrap_or_else(|_| {
-        panic!("the clients are driven by KMSD_TEST_PYTHON: run scripts/test, which installs them")
+    installed("KMSD_TEST_PYTHON")
+}
+
+/// Where scripts/test has put what drives the clients.
+fn installed(name: &str) -> String {
+    std::env::var(name).unwrap_or_else(|_| {
+        panic!("the clients are driven by {name}: run scripts/test, which installs them")
     })
 }

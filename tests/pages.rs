@@ -2,8 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use kmsd::aws::reference;
+use kmsd::aws::routes::{Operation, table};
 use kmsd::pages::FILES;
+use serde_json::Value;
 
+use crate::support::pages::check_page;
 use crate::support::{Answer, Db, TestServer, on_both};
 
 on_both!(
@@ -37,6 +41,37 @@ fn every_file_of_the_folder_is_served() {
         .map(|file| file.display().to_string())
         .collect();
     assert!(missing.is_empty(), "not in src/pages.rs: {missing:?}");
+}
+
+/// Whoever adds an operation to AWS's dialect describes it.
+#[test]
+fn every_operation_of_awss_dialect_is_described() {
+    let printed = reference::print().unwrap();
+    check_page("web/docs/aws.json", &printed);
+    let told: Value = serde_json::from_str(&printed).unwrap();
+    for Operation { name, action, .. } in table() {
+        let one = &told["operations"][name];
+        assert!(
+            !one["does"].as_str().unwrap().is_empty(),
+            "what {name} does"
+        );
+        assert_eq!(one["permission"].as_str(), action.permission(), "{name}");
+        for member in ["input", "output"] {
+            let shape = &one[member];
+            let known = shape.is_null() || told["types"][shape.as_str().unwrap()].is_object();
+            assert!(known, "the {member} of {name} is {shape}");
+        }
+    }
+    let names = told["operations"].as_object().unwrap().len();
+    assert_eq!(names, table().len());
+    for shape in told["types"].as_object().unwrap().values() {
+        let members = shape["members"].as_object().into_iter().flatten();
+        let parts = ["item", "key", "value"].iter().map(|part| &shape[part]);
+        for inner in members.map(|(_, inner)| inner).chain(parts) {
+            let known = inner.is_null() || told["types"][inner.as_str().unwrap()].is_object();
+            assert!(known, "no type {inner}");
+        }
+    }
 }
 
 /// The console's own files name nobody else's, and have no way to make code or elements of text.
@@ -90,6 +125,9 @@ async fn pages_are_served_with_what_keeps_them_to_themselves(db: Db) {
         ("/console/style.css", "text/css; charset=utf-8"),
         ("/docs", "text/html; charset=utf-8"),
         ("/docs/", "text/html; charset=utf-8"),
+        ("/docs/aws", "text/html; charset=utf-8"),
+        ("/docs/aws/", "text/html; charset=utf-8"),
+        ("/docs/aws.json", "application/json"),
         ("/docs/swagger-ui/LICENSE", "text/plain; charset=utf-8"),
         ("/openapi.json", "application/json"),
         ("/openapi.yaml", "application/yaml"),

@@ -393,6 +393,15 @@ fn tell(error: &Error, action: Option<Action>, subject: &Subject) -> Told {
     }
 }
 
+/// The type of error that a cell of the table of states becomes; `None` where it is success.
+pub(super) fn state_kind(action: Action, verdict: Verdict) -> Option<&'static str> {
+    let error = Error::WrongState(action, verdict);
+    match verdict {
+        Verdict::Allow | Verdict::AlreadyThere => None,
+        _ => Some(tell(&error, Some(action), &Subject::default()).kind),
+    }
+}
+
 /// The contract's table of operation by state (section 3.1), where the cell is an error.
 fn wrong_state(verdict: Verdict, arn: &str) -> Told {
     let (kind, text) = match verdict {
@@ -606,3 +615,66 @@ fn member_name(member: &str) -> &str {
         other => other,
     }
 }
+
+/// The errors that an operation may have beside those that all have: type, status, when.
+#[rustfmt::skip]
+pub(super) const ERRORS: &[(&str, u16, &str)] = &[
+    ("AlreadyExistsException", 400, "the alias or the replica is there already"),
+    ("CloudHsmClusterInUseException", 400, "another key store has that cluster"),
+    ("CloudHsmClusterNotFoundException", 400, "there is no such cluster"),
+    ("CloudHsmClusterNotRelatedException", 400, "a key store keeps its cluster"),
+    ("ConflictException", 400, "the schedule is about to do the same"),
+    ("CustomKeyStoreHasCMKsException", 400, "the key store still has keys"),
+    ("CustomKeyStoreInvalidStateException", 400, "the key store is connected, or is not"),
+    ("CustomKeyStoreNameInUseException", 400, "another key store of the account has that name"),
+    ("CustomKeyStoreNotFoundException", 400, "there is no such key store"),
+    ("DisabledException", 400, "the key is disabled"),
+    ("DryRunOperationException", 400, "DryRun was asked for, and it would have gone well"),
+    ("ExpiredImportTokenException", 400, "the import token is older than 24 hours"),
+    ("IncorrectKeyException", 400, "the ciphertext was sealed by another key than the one named"),
+    ("IncorrectKeyMaterialException", 400, "it is not material for this key, or not the same as before"),
+    ("IncorrectTrustAnchorException", 400, "it is not the certificate of the cluster"),
+    ("InvalidCiphertextException", 400, "the ciphertext does not open: altered, of another context, or none of ours"),
+    ("InvalidGrantIdException", 400, "the grant id is malformed"),
+    ("InvalidGrantTokenException", 400, "a grant token is malformed"),
+    ("InvalidImportTokenException", 400, "the import token is another key's, or was altered"),
+    ("InvalidKeyUsageException", 400, "the key is for something else, or does not know the algorithm"),
+    ("InvalidMarkerException", 400, "the marker is not one that this list gave"),
+    ("KMSInvalidMacException", 400, "the code does not hold"),
+    ("KMSInvalidSignatureException", 400, "the signature does not hold"),
+    ("KMSInvalidStateException", 400, "the key is in a state that does not allow it"),
+    ("LimitExceededException", 400, "there would be more than may be"),
+    ("MalformedPolicyDocumentException", 400, "the policy does not say what a policy says"),
+    ("NotAuthorizedException", 400, "aliases that begin with alias/aws/ are not for users"),
+    ("NotFoundException", 400, "there is no such key, alias or grant, or it is another account's"),
+    ("TagException", 400, "a tag is not valid, or there are too many"),
+    ("UnsupportedOperationException", 400, "a key of this kind, origin or place cannot do that"),
+    ("XksProxyUriUnreachableException", 400, "external key stores are not offered"),
+];
+
+/// What is answered though the model does not list it for the operation.
+pub(super) const BEYOND: &[(&str, &str)] = &[
+    ("CreateAlias", "NotAuthorizedException"),
+    ("DeleteAlias", "NotAuthorizedException"),
+    ("UpdateAlias", "NotAuthorizedException"),
+    ("ListKeyPolicies", "InvalidMarkerException"),
+];
+
+/// The errors that every operation may have.
+#[rustfmt::skip]
+pub(super) const EVERYWHERE: &[(&str, u16, &str)] = &[
+    ("AccessDeniedException", 400, "neither role, grant nor policy allows it"),
+    ("DependencyTimeoutException", 503, "it cannot be done right now; SDKs try again"),
+    ("ExpiredTokenException", 400, "the temporary access key is over"),
+    ("IncompleteSignatureException", 400, "the signature lacks a part"),
+    ("InvalidArnException", 400, "an ARN is malformed, or not one of what is asked for"),
+    ("InvalidSignatureException", 400, "the access key is unknown, the signature does not fit, or the clock is wrong"),
+    ("KMSInternalException", 500, "a fault of kmsd, whose log tells more; SDKs try again"),
+    ("MissingAuthenticationTokenException", 400, "the request is not signed"),
+    ("RequestEntityTooLargeException", 400, "the body is larger than 512 KiB"),
+    ("SerializationException", 400, "the body is not JSON, or a member has another type"),
+    ("ThrottlingException", 400, "more calls in a second than the project may make; SDKs try again"),
+    ("UnknownOperationException", 400, "the target names no operation that is offered"),
+    ("UnrecognizedClientException", 400, "the session token is not that of the access key"),
+    ("ValidationException", 400, "a member breaks a rule; the text names each that does"),
+];

@@ -14,6 +14,7 @@ pub mod materials;
 pub mod naming;
 pub mod paging;
 pub mod policies;
+pub mod reference;
 pub mod regions;
 pub mod rotation;
 pub mod routes;

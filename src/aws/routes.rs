@@ -17,7 +17,7 @@ use crate::model::error::{Error, Result};
 /// The header that names the operation.
 pub const TARGET: &str = "x-amz-target";
 /// What stands before the operation's name in it.
-const SERVICE: &str = "TrentService.";
+pub const SERVICE: &str = "TrentService.";
 
 /// One row of the table.
 pub struct Operation {

@@ -128,6 +128,28 @@ def shapes(model):
     done("shapes.json is what the model says")
 
 
+def answers(model):
+    """src/aws/answers.json says of answers and errors what the model says."""
+    ours = json.loads(SHAPES.with_name("answers.json").read_text())
+    check("operations", sorted(ours["operations"]), sorted(model.operation_names))
+    for name, told in ours["operations"].items():
+        operation = model.operation_model(name)
+        output = operation.output_shape
+        same = {"errors": sorted(shape.name for shape in operation.error_shapes)}
+        if output:
+            same["output"] = output.name
+        if told != same:
+            fail(f"answers.json: {name} is {told}, the model says {same}")
+    for name, told in ours["shapes"].items():
+        shape = model.shape_for(name)
+        members = {key: value.name for key, value in getattr(shape, "members", {}).items()}
+        if told.get("members", {}) != members:
+            fail(f"answers.json: {name} is {told}, the model says {members}")
+        if sorted(told.get("enum", [])) != sorted(getattr(shape, "enum", []) or []):
+            fail(f"answers.json: {name}'s words differ")
+    done("answers.json is what the model says")
+
+
 def life(kms):
     made = kms.create_key(Description="by boto3")["KeyMetadata"]
     arn, key = made["Arn"], made["KeyId"]
@@ -522,6 +544,7 @@ def main():
     kms = client()
     model = kms.meta.service_model
     shapes(model)
+    answers(model)
     operations(model)
     called.clear()
     life(kms)

@@ -8,6 +8,7 @@ import shutil
 import time
 
 import axe_playwright_python
+import boto3
 import requests
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding
@@ -283,6 +284,42 @@ def filtering(browser):
     visit.leave()
 
 
+def kinds_of_others(browser):
+    """Keys of kinds that only AWS's dialect makes are shown and found."""
+    aws = boto3.client("kms")  # what kmsd prints is in the environment
+    visit = Visit(browser)
+    page = visit.sign_in()
+    for kind, usage, words in (
+        ("ECC_NIST_P521", "SIGN_VERIFY", "Sign and verify"),
+        ("ML_DSA_65", "SIGN_VERIFY", "Sign and verify"),
+        ("ML_KEM_768", "ENCAPSULATE_DECAPSULATE", "Encapsulate and decapsulate"),
+    ):
+        made = aws.create_key(KeySpec=kind, KeyUsage=usage)["KeyMetadata"]["KeyId"]
+        spec = api("describe-key", {"key_id": made})["key_info"]["key_spec"]
+        page.get_by_role("link", name="Custom keys").click()
+        page.get_by_role("button", name="Refresh").click()
+        page.get_by_label("Search by name or ID").fill(made)
+        row = page.get_by_role("row").filter(has_text=made)
+        expect(row).to_contain_text(spec)
+        expect(row).to_contain_text(words)
+        page.get_by_role("button", name="Clear filters").click()
+        page.get_by_label("Algorithm").select_option(spec)
+        expect(page.get_by_role("table").get_by_role("row")).to_have_count(2)
+        page.get_by_label("Usage").select_option(words)
+        expect(page.get_by_role("table").get_by_role("row")).to_have_count(2)
+        visit.shot(f"kind-{spec}")
+        row.get_by_role("link").click()
+        expect(page.get_by_text(f"this one is {spec}")).to_be_visible()
+        for tab in page.get_by_role("tab").all():
+            tab.click()
+            page.locator("#panel").get_by_text("Loading").wait_for(state="detached")
+            check(f"the tab {tab.inner_text()} of a key of {spec}", page.get_by_role("alert").count(), 0)
+        page.get_by_role("link", name="Custom keys").click()
+        page.get_by_role("button", name="Clear filters").click()
+        api("schedule-key-deletion", {"key_id": made, "pending_days": "7"})
+    visit.leave()
+
+
 def expiry(browser):
     visit = Visit(browser)
     page = visit.sign_in()
@@ -302,6 +339,64 @@ def expiry(browser):
     page.get_by_role("button", name="Close").click()
     visit.shows("alpha", "Enabled")
     check("the filter is where it was", page.get_by_label("Search by name or ID").input_value(), "alpha")
+    visit.leave()
+
+
+def expiry_in_a_batch(browser):
+    """Several calls find at once that the session has ended: one asks, and all go on."""
+    names = [f"late-{n}" for n in range(6)]
+    keys = [create(name) for name in names]
+    visit = Visit(browser)
+    page = visit.sign_in()
+    visit.select(*names)
+    requests.delete(f"{BASE}/v3/auth/tokens", timeout=10,
+                    headers={"X-Auth-Token": visit.token, "X-Subject-Token": visit.token})
+    page.get_by_role("button", name="Disable (6)").click()
+    page.get_by_role("dialog").get_by_role("checkbox").check()
+    page.get_by_role("dialog").get_by_role("button", name="Disable", exact=True).click()
+    again = page.get_by_role("dialog", name="Your session has ended")
+    again.get_by_label("Password").fill(setting("IAM_PASSWORD"))
+    expect(again).to_have_count(1)
+    again.get_by_role("button", name="Sign in and go on").click()
+    expect(page.get_by_text("6 of 6 keys done.")).to_be_visible()
+    page.get_by_role("button", name="Close").click()
+    check("all of the batch was done", states(*keys), ["3"] * 6)
+    visit.leave()
+
+
+def when_the_server_fails(browser):
+    """What could not be read is told where it was asked for, and stays there until it can be."""
+    visit = Visit(browser)
+    page = visit.page
+    broken = '{"error": {"error_code": "KMS.0102", "error_msg": "not right now"}}'
+
+    def refuse(pattern):
+        page.route(pattern, lambda route: route.fulfill(status=503, content_type="application/json", body=broken))
+
+    tags, lists = re.compile("/kms/tags$"), re.compile("/kms/list-keys$")
+    refuse(tags)
+    visit.sign_in()
+    alert = page.get_by_role("alert")
+    expect(alert).to_contain_text("KMS.0102 not right now")
+    visit.row("alpha").wait_for()
+    page.get_by_label("Search by name or ID").fill("alpha")
+    expect(alert).to_contain_text("KMS.0102")
+    page.get_by_role("button", name="Clear filters").click()
+    page.unroute(tags)
+    page.get_by_role("button", name="Clear filters").click()
+    expect(alert).to_have_count(0)
+    refuse(lists)
+    page.get_by_role("button", name="Refresh").click()
+    expect(alert).to_contain_text("KMS.0102 not right now")
+    check("what was read is still shown", visit.row("alpha").count(), 1)
+    page.unroute(lists)
+    page.route(lists, lambda route: route.abort())
+    page.get_by_role("button", name="Refresh").click()
+    expect(alert).to_contain_text("The server does not answer")
+    page.unroute(lists)
+    page.get_by_role("button", name="Refresh").click()
+    expect(alert).to_have_count(0)
+    done("faults of the server are told, and forgotten when they are over")
     visit.leave()
 
 
@@ -577,6 +672,13 @@ def appearance(browser):
     page = visit.sign_in()
     visit.row("alpha").wait_for()
     visit.shot("narrow")
+    page.get_by_role("button", name="Name and ID").click()
+    names = page.locator(".cell-name a").all_inner_texts()
+    check("a narrow list can be sorted", names, sorted(names))
+    page.get_by_label("Select every key on this page").check()
+    expect(page.get_by_role("button", name=re.compile("^Disable \\("))).to_be_enabled()
+    page.get_by_role("button", name="Clear the selection").click()
+    visit.accessible("the list on a narrow screen")
     for place in ("list", "detail"):
         if place == "detail":
             page.get_by_role("link", name="orders-db").click()
@@ -607,6 +709,27 @@ def reference(browser):
             expect(live).to_contain_text("200")
             done("the reference tries calls out with one's token")
         visit.leave()
+    for dark in (False, True):
+        visit = Visit(browser, dark=dark)
+        page = visit.page
+        page.goto(f"{BASE}/docs")
+        page.get_by_role("link", name="AWS KMS").click()
+        page.get_by_role("heading", name=re.compile("^[0-9]+ operations$")).wait_for()
+        page.get_by_label("Search by name, member or error").fill("PendingWindowInDays")
+        expect(page.locator("details:visible")).to_have_count(1)
+        page.locator("summary").filter(has_text="ScheduleKeyDeletion").click()
+        members = page.get_by_role("region", name="Members of a request for ScheduleKeyDeletion")
+        expect(members).to_contain_text("KeyId required")
+        expect(members).to_contain_text("1 to 2048 characters")
+        page.get_by_label("Search by name, member or error").fill("")
+        page.goto(f"{BASE}/docs/aws#CancelKeyDeletion")
+        states = page.get_by_role("region", name="CancelKeyDeletion by state of the key")
+        expect(states.get_by_role("row").filter(has_text="PendingDeletion")).to_contain_text("yes")
+        expect(states.get_by_role("row").filter(has_text="Disabled")).to_contain_text("KMSInvalidStateException")
+        visit.accessible("the description of AWS's operations")
+        visit.shot("docs-aws")
+        visit.leave()
+    done("AWS's operations are described")
     types = [requests.get(f"{BASE}/openapi.{kind}", timeout=10).headers["Content-Type"] for kind in ("yaml", "json")]
     check("the description is served twice", types, ["application/yaml", "application/json"])
 
@@ -655,7 +778,8 @@ def many_keys(browser):
     visit.leave()
 
 
-def main():
+def run(*parts):
+    """One part after the other, in one browser."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             # That of scripts/test, or of the machine; Playwright's own where there is none.
@@ -663,10 +787,11 @@ def main():
             args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
         )
         done(f"browser {browser.version}")
-        for part in (signing_in, creating, deleting_and_cancelling, failing_and_trying_again, filtering,
-                     expiry, granting, tagging, importing, rotating, by_keyboard, appearance, reference, many_keys):
+        for part in parts:
             part(browser)
         browser.close()
 
 
-main()
+if __name__ == "__main__":
+    run(signing_in, creating, deleting_and_cancelling, failing_and_trying_again, filtering, kinds_of_others,
+        expiry, expiry_in_a_batch, when_the_server_fails, granting, tagging, importing, rotating, by_keyboard, appearance, reference, many_keys)

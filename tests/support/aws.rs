@@ -1,6 +1,9 @@
 //! Speaks AWS's dialect as its SDKs do: JSON 1.1 over `POST /`, signed with Signature Version 4,
 //! written from AWS's documentation and not from ours.
 
+use std::sync::LazyLock;
+
+use kmsd::aws::reference;
 use kmsd::crypto::hash::{hmac_sha256, sha256_hex};
 use kmsd::model::time::Timestamp;
 use serde_json::Value;
@@ -249,6 +252,8 @@ impl AwsRequest {
         };
         if self.method == "POST" {
             check_form(&answer);
+            let target = self.headers.iter().find(|(name, _)| name == "x-amz-target");
+            check_described(target.map_or("", |(_, target)| target), &answer);
         }
         answer
     }
@@ -281,6 +286,73 @@ fn check_form(answer: &Answer) {
             answer.status
         );
         assert!(kind.ends_with("Exception"), "{text}");
+    }
+}
+
+/// What `/docs/aws` says of operations.
+static REFERENCE: LazyLock<Value> =
+    LazyLock::new(|| serde_json::from_str(&reference::print().unwrap()).unwrap());
+
+/// Whatever is answered is described: each member of a result, and each error.
+#[track_caller]
+fn check_described(target: &str, answer: &Answer) {
+    let name = target.rsplit_once('.').map_or("", |(_, name)| name);
+    let told = &REFERENCE["operations"][name];
+    if answer.status != 200 {
+        let kind = answer.aws_kind();
+        let listed = told["errors"].as_array().into_iter().flatten();
+        let error = if listed.into_iter().any(|one| *one == kind) {
+            &REFERENCE["errors"][&kind]
+        } else {
+            &REFERENCE["everywhere"][&kind]
+        };
+        assert_eq!(
+            error["status"], answer.status,
+            "{name} is not said to answer {kind}"
+        );
+    } else if let Some(output) = told["output"].as_str() {
+        check_type(output, &answer.json(), name);
+    } else {
+        assert_eq!(answer.text, "", "{name} is said to answer nothing");
+    }
+}
+
+/// Fails unless a value is of a type that is described.
+#[track_caller]
+fn check_type(name: &str, value: &Value, path: &str) {
+    let shape = &REFERENCE["types"][name];
+    let inner = |part: &str| shape[part].as_str().unwrap();
+    match shape["type"].as_str().unwrap() {
+        "structure" => {
+            for (member, value) in value.as_object().unwrap() {
+                let kind = shape["members"][member].as_str();
+                let kind = kind.unwrap_or_else(|| panic!("{path}.{member} is not described"));
+                check_type(kind, value, &format!("{path}.{member}"));
+            }
+        }
+        "list" => {
+            for value in value.as_array().unwrap() {
+                check_type(inner("item"), value, path);
+            }
+        }
+        "map" => {
+            for value in value.as_object().unwrap().values() {
+                check_type(inner("value"), value, path);
+            }
+        }
+        "boolean" => assert!(value.is_boolean(), "{path}"),
+        "integer" => assert!(value.is_i64(), "{path}"),
+        "timestamp" => assert!(value.is_number(), "{path}"),
+        _ => {
+            let text = value
+                .as_str()
+                .unwrap_or_else(|| panic!("{path} is no text"));
+            let words = shape["enum"].as_array();
+            assert!(
+                words.is_none_or(|words| words.iter().any(|word| word == text)),
+                "{path}: {text}"
+            );
+        }
     }
 }
 

@@ -85,12 +85,10 @@ export function signIn({ user, password, domain, project }) {
 }
 
 /** Exchanges the token for one of another project. */
-export function switchProject(id) {
-  return takeToken({
-    identity: { methods: ["token"], token: { id: token } },
-    scope: { project: { id } },
-  });
-}
+export const switchProject = (id) => inSession(() => takeToken({
+  identity: { methods: ["token"], token: { id: token } },
+  scope: { project: { id } },
+}));
 
 /** Ends the session, here and on the server. */
 export async function signOut() {
@@ -107,16 +105,23 @@ export async function signOut() {
   }
 }
 
-/** A call with the token. When the session has ended, it waits for a new one and goes on. */
-export async function call(method, path, body) {
+/** A call with the token. */
+export const call = (method, path, body) => inSession(async () =>
+  (await send(method, path, body, { "X-Auth-Token": token })).value);
+
+/** Does what needs a token. When the session has ended, it waits for a new one and does it again. */
+async function inSession(run) {
+  const used = token;
   try {
-    return (await send(method, path, body, { "X-Auth-Token": token })).value;
+    return await run();
   } catch (error) {
     if (error.status !== 401 || !signInAgain || !account) throw error;
-    // Calls that fail together ask together.
-    underWay ??= signInAgain(account, error).finally(() => { underWay = null; });
-    await underWay;
-    return (await send(method, path, body, { "X-Auth-Token": token })).value;
+    // Calls that fail together ask together, and who fails late finds that somebody has asked.
+    if (token === used) {
+      underWay ??= signInAgain(account, error).finally(() => { underWay = null; });
+      await underWay;
+    }
+    return run();
   }
 }
 
@@ -153,8 +158,15 @@ export async function learn() {
 export async function keystores() {
   if (!serves("/v1.0/{project_id}/keystores", "get")) return [];
   const answer = await call("GET", `/v1.0/${project()}/keystores?limit=100`);
+  for (const { keystore_id: id, keystore_alias: name } of answer.keystores) keystoreNames.set(id, name);
   return answer.keystores.filter((keystore) => keystore.keystore_type !== "DEFAULT");
 }
+
+// The keystore that is always there has the id 0.
+const keystoreNames = new Map([["0", "Built-in"]]);
+
+/** What a keystore is called, as far as it was read; else its id. */
+export const keystoreName = (id) => keystoreNames.get(id) ?? id;
 
 /** Whether the server has an operation: its path below `kms/`, its method in small letters. */
 export const offers = (path, method = "post") => serves(`/v1.0/{project_id}/kms/${path}`, method);

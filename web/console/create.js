@@ -28,16 +28,21 @@ export function createKey(made) {
     const origins = h("fieldset", {}, h("legend", {}, "Key material"), own.label,
       offers("import-key-material") && external.label);
 
-    const adapt = () => {
-      const { usages, imports } = SPECS[spec.value];
-      fill(usage, usages.map((usage) => h("option", { value: usage }, usageWords(usage))));
-      usage.disabled = usages.length === 1;
-      external.control.disabled = !imports;
-      if (!imports && external.control.checked) own.control.checked = true;
+    const adaptOrigin = () => {
+      // What computes in a module was made there.
+      const importable = SPECS[spec.value].imports && keystore.value === "0";
+      external.control.disabled = !importable;
+      if (!importable) own.control.checked = true;
       read.label.hidden = !external.control.checked;
     };
+    const adapt = () => {
+      const { usages } = SPECS[spec.value];
+      fill(usage, usages.map((usage) => h("option", { value: usage }, usageWords(usage))));
+      usage.disabled = usages.length === 1;
+      adaptOrigin();
+    };
     spec.addEventListener("change", adapt);
-    origins.addEventListener("change", () => { read.label.hidden = !external.control.checked; });
+    for (const control of [keystore, origins]) control.addEventListener("change", adaptOrigin);
     adapt();
 
     return dialogForm({

@@ -1,6 +1,6 @@
 // One key: what there is to say about it, and its tabs.
 
-import { kms, offers, serves } from "./api.js";
+import { keystoreName, kms, offers, serves } from "./api.js";
 import { aliasesTab } from "./aliases.js";
 import { auditTab } from "./audit.js";
 import { copyButton, dialogForm, dialogIsOpen, field, fill, h, keepingFocus, notice, openDialog, refusal } from "./dom.js";
@@ -11,7 +11,7 @@ import { rotationTab } from "./rotation.js";
 import { isDefault } from "./rules.js";
 import { tagsTab } from "./tags.js";
 import { toolTab } from "./tool.js";
-import { keystoreWords, left, moment, originWords, usageWords } from "./words.js";
+import { left, moment, originWords, usageWords } from "./words.js";
 
 const TABS = [
   { name: "tool", words: "Tool", make: toolTab, there: () => offers("encrypt-data") },
@@ -75,7 +75,7 @@ export function detailPage(keys, id, tabName) {
       ["Usage", usageWords(key.key_usage)],
       ["Origin", originWords(key.origin)],
       ["Created", moment(key.creation_date)],
-      ["Keystore", keystoreWords(key.keystore_id)],
+      ["Keystore", keystoreName(key.keystore_id)],
       ["Region", key.realm],
       ["Enterprise project", key.sys_enterprise_project_id === "0" ? "default" : key.sys_enterprise_project_id],
       key.scheduled_deletion_date && ["To be destroyed", moment(key.scheduled_deletion_date)],

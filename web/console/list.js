@@ -1,14 +1,14 @@
 // The list of keys: filters, order, selection, pages. Custom Keys and Default Keys are the same
 // page; the latter is read-only.
 
-import { offers } from "./api.js";
+import { keystoreName, offers } from "./api.js";
 import { batch } from "./batch.js";
 import { createKey } from "./create.js";
 import { choice, dialogIsOpen, fill, focusOn, h, keepingFocus, newId, refusal, select } from "./dom.js";
 import { deleteMaterial, importMaterial } from "./import.js";
 import { describe, filtered, keysWithTag, sorted, tagsInUse } from "./keys.js";
 import { ACTIONS, isExternal, isSymmetric, misfit, SPECS } from "./rules.js";
-import { count, keysWords, left, moment, keystoreWords, originWords, ORIGINS, STATES, stateWords, timeOfDay, usageWords, USAGES } from "./words.js";
+import { count, keysWords, left, moment, originWords, ORIGINS, STATES, stateWords, timeOfDay, usageWords, USAGES } from "./words.js";
 
 /** Seconds between two looks; rarer when there is much to read. */
 const EVERY = 30;
@@ -82,6 +82,7 @@ export function listPage(keys, view) {
   const status = h("p", { role: "status", class: "quiet" });
   const quota = h("p", { class: "quiet" });
   const fault = h("div", {});
+  const tagFault = h("div", {});
   const body = h("tbody", { role: "rowgroup" });
   const heads = h("tr", { role: "row" });
   const table = h("table", { role: "table", "aria-label": readOnly ? "Default keys" : "Custom keys" },
@@ -89,6 +90,9 @@ export function listPage(keys, view) {
   const empty = h("div", { class: "empty", hidden: true });
   const bar = h("div", { class: "bar", role: "group", "aria-label": "Actions on the selected keys" });
   const pages = h("nav", { class: "pages", "aria-label": "Pages of keys" });
+  // Other dialects make kinds of keys that this one only shows: whatever is there can be looked for.
+  const kinds = new Set(Object.keys(SPECS));
+  let kindSelect = null;
   let shown = [];
   let fit = [];
 
@@ -149,7 +153,7 @@ export function listPage(keys, view) {
     return h("search", { class: "filters", "aria-label": "Filters" },
       text,
       !readOnly && pick("state", "Status", same),
-      pick("spec", "Algorithm", Object.keys(SPECS).map((spec) => [spec, spec])),
+      kindSelect = pick("spec", "Algorithm", [...kinds].map((spec) => [spec, spec])),
       pick("usage", "Usage", Object.entries(USAGES)),
       !readOnly && pick("origin", "Origin", Object.entries(ORIGINS)),
       h("div", { class: "inline dates" }, date("from", "Created from"), date("to", "to")),
@@ -160,11 +164,18 @@ export function listPage(keys, view) {
         onclick: () => {
           view.filter = noFilter(readOnly);
           view.page = 0;
+          fill(tagFault);
           filters.replaceWith(filters = filterBar());
           render();
           filters.querySelector("input").focus();
         },
       }, "Clear filters"));
+  }
+
+  function offerKinds() {
+    const more = new Set(keys.all().map((key) => key.key_spec).filter((spec) => !kinds.has(spec)));
+    for (const spec of more) kinds.add(spec);
+    kindSelect.append(...[...more].map((spec) => h("option", { value: spec }, spec)));
   }
 
   function tagFilter() {
@@ -182,21 +193,24 @@ export function listPage(keys, view) {
     const apply = async () => {
       try {
         filter.tagged = filter.tag === "" ? null : await keysWithTag(filter.tag, filter.value);
-        fill(fault);
+        fill(tagFault);
       } catch (error) {
-        fill(fault, refusal(error));
+        // Rather no key than keys that may not have the tag.
+        filter.tagged = new Set();
+        fill(tagFault, refusal(error));
       }
       view.page = 0;
       render();
     };
     tag.addEventListener("change", () => { filter.tag = tag.value; filter.value = ""; offer(); apply(); });
     value.addEventListener("change", () => { filter.value = value.value; apply(); });
-    tagsInUse().then((found) => { inUse = found; offer(); }, (error) => fill(fault, refusal(error)));
+    tagsInUse().then((found) => { inUse = found; offer(); }, (error) => fill(tagFault, refusal(error)));
     return [tag, value];
   }
 
   function render() {
     keepingFocus(() => {
+      offerKinds();
       fit = sorted(filtered(keys.all(), view.filter), view.order);
       if (keys.complete) for (const id of view.selected) if (!keys.get(id)) view.selected.delete(id);
       const last = Math.max(0, Math.ceil(fit.length / view.rows) - 1);
@@ -265,7 +279,7 @@ export function listPage(keys, view) {
       created: () => moment(key.creation_date),
       description: () => key.key_description || "–",
       region: () => key.realm,
-      keystore: () => keystoreWords(key.keystore_id),
+      keystore: () => keystoreName(key.keystore_id),
       enterprise: () => (key.sys_enterprise_project_id === "0" ? "default" : key.sys_enterprise_project_id),
     };
     return h("tr", { role: "row", class: ticked && "ticked" },
@@ -381,7 +395,7 @@ export function listPage(keys, view) {
   keys.refresh();
   return {
     title: readOnly ? "Default keys" : "Custom keys",
-    element: h("main", { id: "main" }, head, filters, fault, !readOnly && bar, status,
+    element: h("main", { id: "main" }, head, filters, tagFault, fault, !readOnly && bar, status,
       h("div", { class: "table-frame" }, table, empty), pages),
     leave: () => {
       clearInterval(tick);

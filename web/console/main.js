@@ -1,7 +1,7 @@
 // The frame around the pages, and which page is shown. Where one is stands after the # of the
 // address: never a token, never a tenant's text.
 
-import { learn, onExpiry, projects, signOut, who } from "./api.js";
+import { keystores, learn, onExpiry, projects, signOut, who } from "./api.js";
 import { detailPage } from "./detail.js";
 import { fill, h, notice, openDialog, refusal, select } from "./dom.js";
 import { Keys } from "./keys.js";
@@ -20,6 +20,8 @@ onExpiry(signInAgain);
 
 function startSession() {
   keys = new Keys();
+  // For their names. Who may not read them sees ids.
+  keystores().catch(() => {});
   views = { custom: newView(false), defaults: newView(true) };
 }
 

@@ -8,7 +8,7 @@ import { moment, stateWords } from "./words.js";
 
 export function rotationTab(key) {
   if (!canRotate(key) && !(isExternal(key) && key.key_spec === "AES_256")) {
-    return h("p", { class: "empty" }, isDefault(key) ? "Default keys cannot be rotated here." : "Only symmetric keys that kmsd made can be rotated.");
+    return h("p", { class: "empty" }, isDefault(key) ? "Default keys cannot be rotated here." : "Only symmetric keys that kmsd made, and keeps itself, can be rotated.");
   }
   const id = key.key_id;
   return section(() => kms("get-key-rotation-status", { key_id: id }), (status, again) => {

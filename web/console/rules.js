@@ -24,7 +24,8 @@ export const SPECS = {
 export const isDefault = (key) => key.default_key_flag === "1";
 export const isSymmetric = (key) => SPECS[key.key_spec]?.symmetric === true;
 export const isExternal = (key) => key.origin === "external";
-export const canRotate = (key) => isSymmetric(key) && !isExternal(key) && !isDefault(key);
+export const canRotate = (key) =>
+  isSymmetric(key) && !isExternal(key) && !isDefault(key) && key.keystore_id === "0";
 
 /** What can be done to keys, one by one or many at once. */
 export const ACTIONS = {

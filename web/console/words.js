@@ -24,9 +24,6 @@ export const ORIGINS = { kms: "Key Management Service", external: "External" };
 
 export const originWords = (origin) => ORIGINS[origin] ?? origin;
 
-/** The keystore that is always there has the id 0. */
-export const keystoreWords = (id) => (id === "0" ? "Built-in" : id);
-
 const dateTime = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
 const number = new Intl.NumberFormat();
