@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::keys::spec_name;
 use super::naming::{alias_arn, key_arn, user_arn};
+use super::reference::models;
 use super::wire::MEDIA_TYPE;
 use crate::dialect::{Body, Reply};
 use crate::kms::Context;
@@ -197,10 +198,11 @@ fn tell(error: &Error, action: Option<Action>, subject: &Subject) -> Told {
         Error::KeyNotFound => refused("NotFoundException", format!("Key '{arn}' does not exist")),
         Error::NoKeyId(given) => refused("NotFoundException", format!("Invalid keyId '{given}'")),
         Error::OtherRegion(region) => refused("NotFoundException", format!("Invalid arn {region}")),
-        Error::BadArn(why) if has_no_arn_errors(subject.operation) => {
-            refused("NotFoundException", why.clone())
-        }
-        Error::BadArn(why) => refused("InvalidArnException", why.clone()),
+        // Where AWS's model has no error for it, what is no ARN of a key names none.
+        Error::BadArn(why) => match models(subject.operation, "InvalidArnException") {
+            true => refused("InvalidArnException", why.clone()),
+            false => refused("NotFoundException", why.clone()),
+        },
         // A key without material is one whose material is imported: it cannot have a plan.
         Error::WrongState(
             Action::EnableKeyRotation | Action::DisableKeyRotation,
@@ -420,30 +422,6 @@ fn wrong_state(verdict: Verdict, arn: &str) -> Told {
         kind,
         text: format!("{arn} {text}"),
     }
-}
-
-/// Whether the model of an operation has no `InvalidArnException` (contract, section 2): there, what
-/// is no ARN of a key names none.
-fn has_no_arn_errors(operation: &str) -> bool {
-    const USES: [&str; 16] = [
-        "CreateAlias",
-        "Decrypt",
-        "DeriveSharedSecret",
-        "Encrypt",
-        "GenerateDataKey",
-        "GenerateDataKeyPair",
-        "GenerateDataKeyPairWithoutPlaintext",
-        "GenerateDataKeyWithoutPlaintext",
-        "GenerateMac",
-        "Encapsulate",
-        "Decapsulate",
-        "ReEncrypt",
-        "Sign",
-        "UpdateAlias",
-        "Verify",
-        "VerifyMac",
-    ];
-    USES.contains(&operation)
 }
 
 fn unfit_key(unfit: Unfit, action: Option<Action>, subject: &Subject) -> Told {

@@ -4,6 +4,8 @@
 //! that it cannot say anything else; only what each operation does is written here, for people. A
 //! test keeps the file equal to it, and the harness holds every answer of every test against it.
 
+use std::sync::LazyLock;
+
 use serde_json::{Map, Value, json};
 
 use super::error::{BEYOND, ERRORS, EVERYWHERE, state_kind};
@@ -18,6 +20,15 @@ use crate::model::time::Timestamp;
 /// `shapes.json` does not say it already; a test holds both against AWS's own SDK.
 const ANSWERS: &str = include_str!("answers.json");
 const REQUESTS: &str = include_str!("shapes.json");
+
+/// Whether AWS's model lists an error for an operation.
+pub fn models(operation: &str, error: &str) -> bool {
+    static MODEL: LazyLock<Value> =
+        LazyLock::new(|| serde_json::from_str(ANSWERS).unwrap_or_default());
+    MODEL["operations"][operation]["errors"]
+        .as_array()
+        .is_some_and(|errors| errors.iter().any(|known| known == error))
+}
 
 /// The file, one line for each operation, type and error.
 ///

@@ -1,6 +1,5 @@
 //! Policies of keys, from their text to what `model::policy` reads; and what they are asked.
 
-
 use serde_json::{Map, Value};
 
 use crate::json::Object;
