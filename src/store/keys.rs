@@ -230,7 +230,7 @@ pub struct Destroyed {
 }
 
 /// Keys that [`find`] looks for at once, at most.
-pub(super) const FOUND_AT_ONCE: usize = 64;
+pub(super) const FOUND_AT_ONCE: usize = 32;
 
 #[derive(sqlx::FromRow)]
 struct FoundRow {

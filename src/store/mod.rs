@@ -457,6 +457,9 @@ async fn open_postgres(server: &PgConnectOptions, options: &Options) -> Result<D
         ("statement_timeout", "2000"),
         ("lock_timeout", "1000"),
         ("idle_in_transaction_session_timeout", "10000"),
+        // What is in use is in memory, and its disk is not one that turns: a look by index is cheap,
+        // and reading a whole table for a few rows is not.
+        ("random_page_cost", "1.1"),
     ]);
     let pool = |connections, server: PgConnectOptions| {
         PgPoolOptions::new()
