@@ -156,17 +156,26 @@ impl Db {
     }
 }
 
+/// Connections that were idle when the server was restarted and are found dead one by one.
+const DEAD_AT_MOST: usize = 16;
+
 /// Runs a reading expression against whichever database is configured: `$db` is a native pool
-/// inside it. A dead connection (the server was restarted) is tried once more; nothing else is.
+/// inside it. On a dead connection (the server was restarted) it is tried again; on nothing else.
 macro_rules! read {
     ($store:expr, $db:ident => $body:expr) => {
         match $store.db() {
             $crate::store::Db::Postgres { pool: $db, .. } => {
-                match $crate::store::in_time(async { $body }).await {
-                    Err(error) if $crate::store::is_dead_connection(&error) => {
-                        $crate::store::in_time(async { $body }).await
+                let mut dead = 0;
+                loop {
+                    match $crate::store::in_time(async { $body }).await {
+                        Err(error)
+                            if $crate::store::is_dead_connection(&error)
+                                && dead < $crate::store::DEAD_AT_MOST =>
+                        {
+                            dead += 1;
+                        }
+                        done => break done,
                     }
-                    done => done,
                 }
             }
             $crate::store::Db::Sqlite { read: $db, .. } => $body,
