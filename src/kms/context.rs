@@ -413,7 +413,10 @@ impl Context {
         let Some(document) = self.policy_text(key).await? else {
             return Ok(None);
         };
-        let name = policies::action_name(self.action, part);
+        let name = match (part, self.asked.operation) {
+            (None, Some(operation)) => format!("kms:{operation}"),
+            _ => policies::action_name(self.action, part),
+        };
         let owner = self.project_of(owner).await?;
         self.ask(&policies::parse(&document)?, key, &owner, &name)
             .await

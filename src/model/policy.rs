@@ -209,6 +209,8 @@ facts! {
 /// the key; a key without a policy costs nothing more.
 #[derive(Clone, Debug, Default)]
 pub struct Asked {
+    /// What policies call the call, where its action goes by several names.
+    pub operation: Option<&'static str>,
     /// The encryption context.
     pub pairs: Pairs,
     /// The tags that it gives.

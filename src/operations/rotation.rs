@@ -97,6 +97,7 @@ pub async fn plan_of(cx: &mut Context, key: &KeyRef) -> Result<(Key, Option<Rota
 /// # Errors
 /// [`Error::CannotRotate`] for a key whose material is never renewed.
 pub async fn history(cx: &mut Context, key: &KeyRef) -> Result<(Key, Vec<Turn>)> {
+    cx.asked().operation = Some("ListKeyRotations");
     let key = cx.key(key).await?;
     must_be_symmetric(&key)?;
     let mut turns = Vec::new();

@@ -86,6 +86,7 @@ pub fn put_first(cx: &mut Context, key: &Key, tags: Vec<Tag>, most: usize) -> Re
 /// [`Error::KeyNotFound`].
 pub async fn remove(cx: &mut Context, key: &KeyRef, tag_keys: Vec<String>) -> Result<Key> {
     let told = tag_keys.iter().cloned().map(Into::into);
+    cx.asked().operation = Some("UntagResource");
     cx.asked().tell_all(Fact::TagKeys, told);
     let mut key = cx.key(key).await?;
     cx.note(named("remove", tag_keys.iter().map(String::as_str)));

@@ -32,6 +32,7 @@ const USES: &[Action] = &[
 /// # Errors
 /// [`crate::model::error::Error::KeyNotFound`].
 pub async fn last(cx: &mut Context, key: &KeyRef) -> Result<(Key, Option<Record>)> {
+    cx.asked().operation = Some("GetKeyLastUsage");
     let key = cx.key(key).await?;
     let record = cx.kms().store().newest_record_of(&key, USES).await?;
     Ok((key, record))

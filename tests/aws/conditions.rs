@@ -19,6 +19,7 @@ on_both!(
     conditions_about_time,
     conditions_nobody_answers_keep_out,
     conditions_bind_the_other_dialect,
+    an_operation_is_denied_by_its_own_name_alone,
 );
 
 const AWAY: &str = "away-region-2";
@@ -774,4 +775,85 @@ async fn conditions_bind_the_other_dialect(db: Db) {
         let members = json!({ "pending_days": days });
         assert_eq!(asked("schedule-key-deletion", spare, members).await, status);
     }
+}
+
+async fn an_operation_is_denied_by_its_own_name_alone(db: Db) {
+    let house = House::new(Setup::from(db)).await;
+    let grant = json!({
+        "GranteePrincipal": root_arn(&house.server.account), "Operations": ["DescribeKey"],
+    });
+    let tags = json!({ "Tags": [{ "TagKey": "a", "TagValue": "b" }] });
+    let calls = [
+        ("DescribeKey", json!({})),
+        ("GetKeyLastUsage", json!({})),
+        ("GetKeyRotationStatus", json!({})),
+        ("ListKeyRotations", json!({})),
+        ("EnableKeyRotation", json!({})),
+        ("DisableKeyRotation", json!({})),
+        ("TagResource", tags),
+        ("UntagResource", json!({ "TagKeys": ["a"] })),
+        ("ListResourceTags", json!({})),
+        ("CreateGrant", grant),
+        ("ListGrants", json!({})),
+        ("GetKeyPolicy", json!({})),
+        ("ListKeyPolicies", json!({})),
+        ("UpdateKeyDescription", json!({ "Description": "x" })),
+        ("Encrypt", json!({ "Plaintext": base64(b"x") })),
+        ("GenerateDataKey", json!({ "KeySpec": "AES_256" })),
+        (
+            "GenerateDataKeyWithoutPlaintext",
+            json!({ "KeySpec": "AES_256" }),
+        ),
+        (
+            "GenerateDataKeyPair",
+            json!({ "KeyPairSpec": "ECC_NIST_P256" }),
+        ),
+        (
+            "GenerateDataKeyPairWithoutPlaintext",
+            json!({ "KeyPairSpec": "ECC_NIST_P256" }),
+        ),
+        ("RotateKeyOnDemand", json!({})),
+        ("DisableKey", json!({})),
+        ("EnableKey", json!({})),
+        ("ScheduleKeyDeletion", json!({})),
+        ("CancelKeyDeletion", json!({})),
+    ];
+    for (denied, _) in &calls {
+        let key = house.key(json!({})).await;
+        let mut deny = statement("Deny", &user_arn(&house.carol), &[]);
+        deny["Action"] = json!([format!("kms:{denied}")]);
+        let allow = statement("Allow", "*", &["kms:*"]);
+        let body = json!({ "KeyId": key, "Policy": policy(&[allow, deny]) });
+        house.server.aws("PutKeyPolicy", body).await.ok(200);
+        for (operation, members) in &calls {
+            let told = house
+                .told(&house.ask(&key, operation, members.clone()))
+                .await;
+            let why = format!("{operation}, where {denied} is denied");
+            match (operation == denied, *denied, *operation) {
+                (true, ..) => assert_eq!(told, DENIED, "{why}"),
+                // The key was not driven to where this fits.
+                (_, "ScheduleKeyDeletion", "CancelKeyDeletion") => {
+                    assert_eq!(told, "KMSInvalidStateException", "{why}");
+                }
+                _ => assert_eq!(told, "ok", "{why}"),
+            }
+        }
+    }
+    // The other dialect's words for the same are the same to a policy.
+    let key = house.key(json!({})).await;
+    let mut deny = statement("Deny", "*", &[]);
+    deny["Action"] = json!(["kms:UntagResource"]);
+    let allow = statement("Allow", "*", &["kms:*"]);
+    let body = json!({ "KeyId": key, "Policy": policy(&[allow, deny]) });
+    house.server.aws("PutKeyPolicy", body).await.ok(200);
+    let id = id_of(&key);
+    let path = format!("{id}/tags/action");
+    let tags = json!([{ "key": "a", "value": "b" }]);
+    for (action, status) in [("create", 204), ("delete", 403)] {
+        let body = json!({ "action": action, "tags": tags });
+        let answer = house.server.call(&path, body).await;
+        assert_eq!(answer.status, status, "{action}: {}", answer.text);
+    }
+    house.server.stop().await;
 }
